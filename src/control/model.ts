@@ -1,0 +1,117 @@
+import type { AddonId, ObjectId } from "../core/ids.ts";
+
+/** Who is asking. Made from a password, an API token or a JWT; every service call takes one and checks it. */
+export interface Principal {
+  readonly userId: ObjectId;
+  readonly username: string;
+  readonly email: string;
+  /** The owner of the platform: may make users. Sees no other user's apps all the same. */
+  readonly isPlatformOwner: boolean;
+}
+
+export interface User {
+  readonly id: ObjectId;
+  readonly username: string;
+  readonly email: string;
+  readonly fullname: string;
+  readonly isPlatformOwner: boolean;
+  readonly createdAt: Date;
+}
+
+/** An API token as its owner sees it in the list: the secret itself is kept as a hash only. */
+export interface ApiToken {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly lastUsedAt: Date | null;
+}
+
+export interface App {
+  readonly id: ObjectId;
+  readonly name: string;
+  readonly owner: Pick<User, "id" | "username" | "email">;
+  readonly status: "new" | "running";
+  readonly createdAt: Date;
+}
+
+/** A plan is data: `policy/plans.ts` holds those that we ship. */
+export interface Plan {
+  readonly id: string;
+  /** `postgresql-starter-512` */
+  readonly name: string;
+  /** `Starter 512M` */
+  readonly displayName: string;
+  readonly description: string;
+  readonly serviceClass: "starter" | "business";
+  readonly memoryMb: number;
+  readonly position: number;
+}
+
+export type AddonStatus = "provisioning" | "running" | "suspended";
+
+export interface Addon {
+  readonly id: AddonId;
+  readonly appId: ObjectId;
+  readonly appName: string;
+  /** `my_app_4553` */
+  readonly resourceId: string;
+  readonly status: AddonStatus;
+  readonly plan: Plan;
+  readonly createdAt: Date;
+  readonly provisionedAt: Date | null;
+}
+
+export type DatabaseStatus = "creating" | "running" | "stopped";
+
+export interface Database {
+  readonly addonId: AddonId;
+  readonly resourceId: string;
+  readonly appName: string;
+  readonly status: DatabaseStatus;
+  /** Why the server is not running, for people; null while it is. */
+  readonly statusReason: string | null;
+  readonly plan: Plan;
+  /** `15.18`; null before the first start. */
+  readonly version: string | null;
+  readonly hostname: string;
+  readonly port: number | null;
+  readonly createdAt: Date;
+  readonly currentOperationId: ObjectId | null;
+}
+
+export interface Variable {
+  readonly id: string;
+  readonly name: string;
+  readonly value: string;
+}
+
+export type BackupStatus = "scheduled" | "running" | "done" | "error";
+
+export interface Backup {
+  readonly id: ObjectId;
+  readonly addonId: AddonId;
+  readonly method: "periodic" | "manual";
+  readonly status: BackupStatus;
+  /** `20231207000608_my_app_4553`; null until it has started. */
+  readonly name: string | null;
+  /** Bytes of the archive, compressed; null until it is done. */
+  readonly sizeBytes: number | null;
+  /** Bytes of the dump read so far, uncompressed. */
+  readonly progressBytes: number;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly endedAt: Date | null;
+  /** Why it failed and what to do; null unless `error`. */
+  readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
+}
+
+/** One line of `tidemark status`. */
+export interface DatabaseHealth {
+  readonly appName: string;
+  readonly addonId: AddonId;
+  readonly resourceId: string;
+  readonly status: DatabaseStatus;
+  readonly statusReason: string | null;
+  readonly lastBackup: Backup | null;
+  readonly lastGoodBackup: Backup | null;
+}

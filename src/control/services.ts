@@ -1,0 +1,117 @@
+import type { ObjectId } from "../core/ids.ts";
+import type {
+  Addon,
+  ApiToken,
+  App,
+  Backup,
+  Database,
+  DatabaseHealth,
+  Plan,
+  Principal,
+  User,
+  Variable,
+} from "./model.ts";
+
+/**
+ * What the faces (HTTP, later SSH) may ask of the platform. Every call authorises by itself: what belongs to another user is `not_found`.
+ * `app` takes an app's name or id; `addon` an addon's id, its resource id or `postgresql` (the app's first).
+ */
+export interface Services {
+  readonly identity: IdentityService;
+  readonly apps: AppService;
+  readonly addons: AddonService;
+  readonly databases: DatabaseService;
+  readonly backups: BackupService;
+}
+
+export interface IdentityService {
+  /**
+   * `unauthenticated` when the pair is wrong, `too_many_requests` after too many failures for this name or address.
+   * `address` is the client's network address.
+   */
+  authenticatePassword(input: { identifier: string; password: string; address: string }): Promise<Principal>;
+  /** `unauthenticated` for a token that is unknown or removed. Notes the time of use. */
+  authenticateApiToken(secret: string): Promise<Principal>;
+  /** `unauthenticated` for a JWT that is malformed, expired or whose user is gone. */
+  authenticateJwt(jwt: string): Promise<Principal>;
+  /** A JWT of one hour for the API. */
+  issueJwt(principal: Principal): Promise<string>;
+  self(principal: Principal): Promise<User>;
+  /** Platform owner only (`forbidden`); `invalid_fields` for a taken or malformed name, address or password. */
+  createUser(
+    principal: Principal,
+    input: { username: string; email: string; fullname: string; password: string },
+  ): Promise<User>;
+  /** Newest first. */
+  listTokens(principal: Principal): Promise<ApiToken[]>;
+  /** The secret is told once, here. */
+  createToken(principal: Principal, input: { name: string }): Promise<ApiToken & { readonly secret: string }>;
+  removeToken(principal: Principal, tokenId: string): Promise<void>;
+}
+
+export interface AppService {
+  /** By name. */
+  list(principal: Principal): Promise<App[]>;
+  create(principal: Principal, input: { name: string }): Promise<App>;
+  show(principal: Principal, app: string): Promise<App>;
+  /** `currentName` guards against a slip: it must be the app's name (`bad_request` otherwise). Removes its databases; backups are kept. */
+  remove(principal: Principal, app: string, input: { currentName: string }): Promise<void>;
+  /** With `expandAliases`, a value like `$SCALINGO_POSTGRESQL_URL` is replaced by that variable's value. */
+  variables(principal: Principal, app: string, input: { expandAliases: boolean }): Promise<Variable[]>;
+}
+
+export interface AddonService {
+  /** Plans of the only provider, `postgresql`; by position. `not_found` for another provider. */
+  plans(providerId: string): readonly Plan[];
+  /** In order of creation. */
+  list(principal: Principal, app: string): Promise<Addon[]>;
+  /** Answers at once with status `provisioning`; the host makes the server. `planId` takes a plan's id or name. */
+  create(
+    principal: Principal,
+    app: string,
+    input: { providerId: string; planId: string },
+  ): Promise<{ addon: Addon; message: string; variables: string[] }>;
+  show(principal: Principal, app: string, addon: string): Promise<Addon>;
+  /** Removes server and data; logical backups are kept. */
+  remove(principal: Principal, app: string, addon: string): Promise<void>;
+  /** A token of one hour for this addon's database API. */
+  issueToken(principal: Principal, app: string, addon: string): Promise<{ addon: Addon; token: string }>;
+}
+
+export interface DatabaseService {
+  /** Whom an addon token or a user's JWT stands for; `unauthenticated` otherwise. The first opens one addon, the second all of its user. */
+  authenticate(bearer: string): Promise<DatabaseCaller>;
+  show(caller: DatabaseCaller, addon: string): Promise<Database>;
+  /** All databases of the user, by app and order of creation. */
+  health(principal: Principal): Promise<DatabaseHealth[]>;
+}
+
+/** The caller of the database API: `addonId` null means every addon of the user. */
+export interface DatabaseCaller {
+  readonly principal: Principal;
+  readonly addonId: string | null;
+}
+
+export interface BackupService {
+  /** Newest first. */
+  list(caller: DatabaseCaller, addon: string): Promise<Backup[]>;
+  /** `backup_running` (409) while one runs, `conflict` while the database is not running. */
+  create(caller: DatabaseCaller, addon: string): Promise<Backup>;
+  show(caller: DatabaseCaller, backupId: string): Promise<Backup>;
+  /** Ends a scheduled or running backup as `error` with the code `cancelled`; `conflict` when it has ended already. */
+  cancel(caller: DatabaseCaller, addon: string, backupId: string): Promise<Backup>;
+  /** A signed address that needs no token and expires; `conflict` unless the backup is done. */
+  archiveLink(caller: DatabaseCaller, addon: string, backupId: string): Promise<string>;
+  /** Checks the signature (`link_expired`) and opens the archive. `path` and `query` as they came in the request. */
+  openDownload(input: { backupId: string; expires: string; signature: string }): Promise<Download>;
+}
+
+export interface Download {
+  readonly backupId: ObjectId;
+  /** `20231207000608_my_app_4553.tar.gz` */
+  readonly fileName: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  /** The archive's bytes from `offset` (0 to size) for `lengthBytes`; decrypted on the way. */
+  read(range: { offset: number; lengthBytes: number; signal: AbortSignal }): AsyncIterable<Uint8Array>;
+}
