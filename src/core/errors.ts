@@ -44,6 +44,9 @@ export const ERROR_TABLE = {
     "A logical backup of this database is running already; `details.backup_id` names it",
   ),
   too_many_requests: row("transient", 429, 1, "Too many attempts; wait as long as the message says"),
+  method_not_allowed: row("user", 405, 1, "The address exists, but not for this method; the Allow header names those it has"),
+  precondition_failed: row("user", 412, 1, "The file is not, or no longer, the one that the If-Match header names"),
+  unsupported_media_type: row("user", 415, 1, "The request's body is not declared as JSON"),
   payload_too_large: row("user", 413, 1, "The request's body is larger than any request of the API needs to be"),
   link_expired: row("user", 403, 1, "A signed download address was altered or has expired; ask for a new one"),
   range_not_satisfiable: row("user", 416, 1, "The asked range lies outside the file"),
@@ -82,6 +85,33 @@ export const ERROR_TABLE = {
   lock_timeout: row("transient", 409, 1, "A lock was not granted in time; the message names the query that holds it"),
   lease_lost: row("transient", 500, 1, "Another worker took over the operation"),
   platform_stopping: row("transient", 503, 1, "The platform is stopping; the operation goes on at its next start"),
+
+  // Replication and recovery
+  server_unreachable: row("transient", 503, 1, "The database server can't be reached or takes no connections for now"),
+  server_denied: row("permanent", 409, 1, "The database server refused the login, or the role lacks a privilege"),
+  replication_failed: row("transient", 500, 1, "The server ended or refused a replication command"),
+  wal_removed: row("permanent", 409, 1, "The server no longer has write-ahead log that the backups still need"),
+  wal_invalid: row("permanent", 500, 1, "Write-ahead log that was received or stored can't be read"),
+  lineage_diverged: row(
+    "permanent",
+    409,
+    1,
+    "The server's history contradicts the write-ahead log that is stored of it",
+  ),
+  base_backup_failed: row("transient", 500, 1, "What a base backup received is not what the server's manifest lists"),
+  target_unreachable: row(
+    "user",
+    409,
+    1,
+    "No stored base backup and write-ahead log reach the moment that was asked for",
+  ),
+  recovery_failed: row("permanent", 500, 1, "A restored folder didn't recover to the position that was planned"),
+  restore_refused: row(
+    "user",
+    409,
+    1,
+    "A restore would write where it may not: an unmapped tablespace or a folder in use",
+  ),
 
   // The repository
   object_not_found: row("permanent", 404, 1, "The repository has no object of this name"),
