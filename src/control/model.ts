@@ -7,6 +7,8 @@ export interface Principal {
   readonly email: string;
   /** The owner of the platform: may make users. Sees no other user's apps all the same. */
   readonly isPlatformOwner: boolean;
+  /** The API token that the login came from: JWTs made from it end when it is removed. Null after a password login. */
+  readonly apiTokenId: string | null;
 }
 
 export interface User {

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isErrorCode } from "./core/errors.ts";
+import { readServeConfig } from "./config.ts";
+
+test("readServeConfig() has the documented defaults, and counts an empty variable as unset", () => {
+  const config = readServeConfig({ TIDEMARK_HOME: "/srv/tide", TIDEMARK_BIND: "" });
+  assert.equal(config.httpPort, 8420);
+  assert.equal(config.bind, "127.0.0.1");
+  assert.equal(config.publicUrl, "http://127.0.0.1:8420");
+  assert.equal(config.repositoryFolder, "/srv/tide/repository");
+  assert.deepEqual(config.databasePorts, { first: 15_432, last: 16_431 });
+  assert.equal(config.sample, true);
+});
+
+test("readServeConfig() names the variable that is wrong, and never repeats a connection URI", () => {
+  const cases: [Record<string, string>, RegExp][] = [
+    [{ TIDEMARK_HTTP_PORT: "70000" }, /TIDEMARK_HTTP_PORT is "70000"/],
+    [{ TIDEMARK_DATABASE_PORTS: "20-10" }, /TIDEMARK_DATABASE_PORTS is "20-10".*above/],
+    [{ TIDEMARK_SAMPLE: "yes" }, /TIDEMARK_SAMPLE is "yes"/],
+    [{ TIDEMARK_PUBLIC_URL: "backups.example.com" }, /TIDEMARK_PUBLIC_URL is/],
+    [{ TIDEMARK_HOME: "relative/path" }, /not an absolute path/],
+    [{ TIDEMARK_DATABASE_URL: "mysql://u:hunter2@h/d" }, /^TIDEMARK_DATABASE_URL: give a URI/],
+    [{ TIDEMARK_TLS_CERT: "/c.pem" }, /belong together/],
+  ];
+  for (const [environment, message] of cases) {
+    assert.throws(
+      () => readServeConfig(environment),
+      (error) => isErrorCode(error, "config_invalid") && message.test(error.message),
+    );
+  }
+});
+
+test("readServeConfig() refuses plain HTTP on an address that other machines reach", () => {
+  assert.throws(
+    () => readServeConfig({ TIDEMARK_BIND: "0.0.0.0" }),
+    (error) => isErrorCode(error, "config_invalid"),
+  );
+  assert.equal(readServeConfig({ TIDEMARK_BIND: "0.0.0.0", TIDEMARK_BEHIND_PROXY: "1" }).bind, "0.0.0.0");
+  const tls = readServeConfig({ TIDEMARK_BIND: "0.0.0.0", TIDEMARK_TLS_CERT: "/c", TIDEMARK_TLS_KEY: "/k" });
+  assert.equal(tls.publicUrl, "https://127.0.0.1:8420");
+});

@@ -1,0 +1,160 @@
+import { homedir, userInfo } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { z } from "zod";
+import { TidemarkError } from "./core/errors.ts";
+
+/** Settings of `tidemark serve`, read once and frozen. Every variable is in docs/operating/configuration.md. */
+export interface ServeConfig {
+  readonly home: string;
+  readonly repositoryFolder: string;
+  readonly httpPort: number;
+  readonly bind: string;
+  /** Files of a certificate and its key, PEM; null serves plain HTTP. */
+  readonly tls: { readonly certificateFile: string; readonly keyFile: string } | null;
+  readonly behindProxy: boolean;
+  readonly publicUrl: string;
+  readonly sshPort: number;
+  readonly databaseBind: string;
+  readonly databasePorts: { readonly first: number; readonly last: number };
+  /** Null: the platform starts a private PostgreSQL for its control database. */
+  readonly controlDatabaseUrl: string | null;
+  /** Databases' host names end with it; null: 127.0.0.1 stands in connection URIs. */
+  readonly domain: string | null;
+  readonly sample: boolean;
+  /** A folder with PostgreSQL's programs, searched first. */
+  readonly postgresqlBin: string | null;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const port = z.coerce.number().int().min(1).max(65_535);
+const flag = z.enum(["0", "1"]).transform((text) => text === "1");
+const url = z
+  .string()
+  .regex(/^https?:\/\/[^/?#\s]+$/, "give scheme, host and port only, such as https://backups.example.com")
+  .transform((text) => text.replace(/\/+$/, ""));
+const portRange = z
+  .string()
+  .regex(/^\d+-\d+$/, "give two ports joined by a hyphen, such as 15432-16431")
+  .transform((text) => text.split("-").map(Number))
+  .refine(
+    ([first = 0, last = 0]) => first >= 1 && first <= last && last <= 65_535,
+    "the first port must not be above the last",
+  )
+  .transform(([first = 0, last = 0]) => ({ first, last }));
+
+const serveVariables = z.object({
+  TIDEMARK_HOME: z.string().min(1).optional(),
+  TIDEMARK_REPOSITORY: z.string().min(1).optional(),
+  TIDEMARK_HTTP_PORT: port.default(8420),
+  TIDEMARK_BIND: z.string().min(1).default("127.0.0.1"),
+  TIDEMARK_TLS_CERT: z.string().min(1).optional(),
+  TIDEMARK_TLS_KEY: z.string().min(1).optional(),
+  TIDEMARK_BEHIND_PROXY: flag.default(false),
+  TIDEMARK_PUBLIC_URL: url.optional(),
+  TIDEMARK_SSH_PORT: port.default(8422),
+  TIDEMARK_DATABASE_BIND: z.string().min(1).default("127.0.0.1"),
+  TIDEMARK_DATABASE_PORTS: portRange.default({ first: 15_432, last: 16_431 }),
+  TIDEMARK_DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, "give a URI that starts with postgresql://")
+    .optional(),
+  TIDEMARK_DOMAIN: z
+    .string()
+    .regex(/^[a-z0-9.-]+$/, "give a domain name, such as db.example.com")
+    .optional(),
+  TIDEMARK_SAMPLE: flag.default(true),
+  TIDEMARK_POSTGRESQL_BIN: z.string().min(1).optional(),
+  TIDEMARK_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+});
+
+/** Names of all variables that `serve` reads, for the reference in docs. */
+export const SERVE_VARIABLES: readonly string[] = Object.keys(serveVariables.shape);
+
+const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
+
+/** The process's own environment. Nothing else in the program reads it. */
+export function processEnvironment(): Environment {
+  return process.env;
+}
+
+/** Where a platform of this user lives when `TIDEMARK_HOME` doesn't say. */
+export function defaultHome(): string {
+  return userInfo().uid === 0 ? "/var/lib/tidemark" : join(homedir(), ".local/share/tidemark");
+}
+
+/**
+ * Settings of `serve` from the environment. An empty variable counts as unset.
+ * `config_invalid` names the variable, its value and what it must be.
+ */
+export function readServeConfig(environment: Environment): ServeConfig {
+  const set = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ""),
+  );
+  const parsed = serveVariables.safeParse(set);
+  if (!parsed.success) throw invalidVariable(parsed.error.issues[0], set);
+  const read = parsed.data;
+  const home = resolve(read.TIDEMARK_HOME ?? defaultHome());
+  if (read.TIDEMARK_HOME !== undefined && !isAbsolute(read.TIDEMARK_HOME)) {
+    throw new TidemarkError(
+      "config_invalid",
+      `TIDEMARK_HOME is "${read.TIDEMARK_HOME}", which is not an absolute path`,
+    );
+  }
+  const tls = readTls(read.TIDEMARK_TLS_CERT, read.TIDEMARK_TLS_KEY);
+  refuseOpenPlainHttp(read.TIDEMARK_BIND, { tls: tls !== null, behindProxy: read.TIDEMARK_BEHIND_PROXY });
+  const scheme = tls === null ? "http" : "https";
+  return Object.freeze({
+    home,
+    repositoryFolder: resolve(read.TIDEMARK_REPOSITORY ?? join(home, "repository")),
+    httpPort: read.TIDEMARK_HTTP_PORT,
+    bind: read.TIDEMARK_BIND,
+    tls,
+    behindProxy: read.TIDEMARK_BEHIND_PROXY,
+    publicUrl: read.TIDEMARK_PUBLIC_URL ?? `${scheme}://127.0.0.1:${read.TIDEMARK_HTTP_PORT}`,
+    sshPort: read.TIDEMARK_SSH_PORT,
+    databaseBind: read.TIDEMARK_DATABASE_BIND,
+    databasePorts: read.TIDEMARK_DATABASE_PORTS,
+    controlDatabaseUrl: read.TIDEMARK_DATABASE_URL ?? null,
+    domain: read.TIDEMARK_DOMAIN ?? null,
+    sample: read.TIDEMARK_SAMPLE,
+    postgresqlBin: read.TIDEMARK_POSTGRESQL_BIN ?? null,
+    logLevel: read.TIDEMARK_LOG_LEVEL,
+  });
+}
+
+function invalidVariable(
+  issue: { readonly path: readonly PropertyKey[]; readonly message: string } | undefined,
+  set: Record<string, string | undefined>,
+): TidemarkError {
+  const name = String(issue?.path[0]);
+  // A connection URI holds a password: never repeated.
+  const shown = name === "TIDEMARK_DATABASE_URL" ? "" : ` is "${set[name] ?? ""}"`;
+  return new TidemarkError("config_invalid", `${name}${shown}: ${issue?.message ?? "not allowed"}`, {
+    hint: "Every setting is explained in docs/operating/configuration.md.",
+  });
+}
+
+function readTls(certificateFile: string | undefined, keyFile: string | undefined): ServeConfig["tls"] {
+  if (certificateFile === undefined && keyFile === undefined) return null;
+  if (certificateFile === undefined || keyFile === undefined) {
+    throw new TidemarkError(
+      "config_invalid",
+      "TIDEMARK_TLS_CERT and TIDEMARK_TLS_KEY belong together, and only one is set",
+    );
+  }
+  return { certificateFile, keyFile };
+}
+
+/** Passwords and tokens travel over this socket: in clear only inside the machine. */
+function refuseOpenPlainHttp(bind: string, { tls, behindProxy }: { tls: boolean; behindProxy: boolean }): void {
+  if (LOOPBACK.has(bind) || tls || behindProxy) return;
+  throw new TidemarkError(
+    "config_invalid",
+    `TIDEMARK_BIND is "${bind}", which other machines can reach, and there is no TLS`,
+    {
+      hint: "Set TIDEMARK_TLS_CERT and TIDEMARK_TLS_KEY, or TIDEMARK_BEHIND_PROXY=1 if a proxy in front of it does TLS.",
+    },
+  );
+}

@@ -1,0 +1,208 @@
+import { sql, type Transaction } from "kysely";
+import { TidemarkError } from "../core/errors.ts";
+import { type AddonId, newAddonId, newObjectId } from "../core/ids.ts";
+import { randomText } from "../core/random.ts";
+import { type BackupPlan, findPlan, PLANS } from "../policy/plans.ts";
+import { type AddonFacts, type AppRow, findAddon, findApp, LIVE_STATES, listAddons } from "./access.ts";
+import type { ControlContext } from "./context.ts";
+import { signJwt, type JwtKey } from "./jwt.ts";
+import type { Addon, Plan, Principal } from "./model.ts";
+import { insertOperation, requestCancel } from "./operations.ts";
+import type { ControlSchema } from "./schema.ts";
+import type { AddonService } from "./services.ts";
+import { variableNames } from "./variables.ts";
+
+/** Both words are in use: the provider's id, and what the official client makes of its short forms. */
+const PROVIDER_IDS = new Set(["postgresql", "scalingo-postgresql"]);
+/** 190 random bits. */
+const PASSWORD_CHARACTERS = 32;
+
+export function createAddonService(context: ControlContext & { readonly jwtKey: JwtKey }): AddonService {
+  const { db } = context.database;
+  return {
+    plans(providerId) {
+      requireProvider(providerId);
+      return PLANS.map(planOf);
+    },
+    async list(principal, app) {
+      const rows = await listAddons(db, await findApp(db, principal, app));
+      return rows.map(addonOf);
+    },
+    create: (principal, app, input) => createAddon(context, principal, { app, ...input }),
+    async show(principal, app, addon) {
+      return addonOf(await findAddon(db, await findApp(db, principal, app), addon));
+    },
+    async remove(principal, app, word) {
+      const addon = await findAddon(db, await findApp(db, principal, app), word);
+      await db.transaction().execute((transaction) => beginRemoval(context, transaction, { addon, principal }));
+    },
+    async issueToken(principal, app, word) {
+      const addon = addonOf(await findAddon(db, await findApp(db, principal, app), word));
+      return { addon, token: await signJwt(context.jwtKey, { ...principal, addonId: addon.id }) };
+    },
+  };
+}
+
+/**
+ * Marks the addon for removal, ends what runs on it, and leaves the rest to its host: the server and its data go, its backups stay.
+ */
+export async function beginRemoval(
+  { queue, clock }: ControlContext,
+  transaction: Transaction<ControlSchema>,
+  { addon, principal }: { addon: AddonFacts; principal: Principal },
+): Promise<void> {
+  const { numUpdatedRows } = await transaction
+    .updateTable("addons")
+    .set({ state: "removing" })
+    .where("id", "=", addon.id)
+    .where("state", "in", LIVE_STATES)
+    .executeTakeFirst();
+  // Somebody else was faster: the removal is on its way.
+  if (numUpdatedRows === 0n) return;
+  const open = await transaction
+    .selectFrom("operations")
+    .select("id")
+    .where("addon_id", "=", addon.id)
+    .where("state", "in", ["scheduled", "running"])
+    .execute();
+  for (const { id } of open) {
+    await requestCancel(transaction, id, new TidemarkError("cancelled", "The database was removed"));
+  }
+  const operation = await insertOperation(transaction, {
+    id: newObjectId(clock.now()),
+    kind: "remove",
+    addonId: addon.id,
+    requestedBy: principal.userId,
+  });
+  await queue.send(operation, addon.host_id, transaction);
+}
+
+async function createAddon(
+  context: ControlContext,
+  principal: Principal,
+  input: { app: string; providerId: string; planId: string },
+): Promise<{ addon: Addon; message: string; variables: string[] }> {
+  requireProvider(input.providerId);
+  const plan = findPlan(input.planId);
+  if (plan === undefined) {
+    throw new TidemarkError("invalid_fields", `There is no plan "${input.planId}"`, {
+      fields: { plan_id: [`is not one of ${PLANS.map(({ name }) => name).join(", ")}`] },
+    });
+  }
+  const app = await findApp(context.database.db, principal, input.app);
+  const id = newAddonId();
+  const keys = await newDatabaseSecrets(context);
+  const index = await context.database.db.transaction().execute(async (transaction) => {
+    const place = await insertAddon(context, transaction, { id, app, plan });
+    await transaction
+      .insertInto("databases")
+      .values({
+        addon_id: id,
+        host_id: context.hostId,
+        port: null,
+        version: null,
+        status: "creating",
+        status_reason: null,
+        ...keys,
+      })
+      .execute();
+    const operation = await insertOperation(transaction, {
+      id: newObjectId(context.clock.now()),
+      kind: "provision",
+      addonId: id,
+      requestedBy: principal.userId,
+    });
+    await context.queue.send(operation, context.hostId, transaction);
+    return place;
+  });
+  const addon = addonOf(await findAddon(context.database.db, app, id));
+  const first = index.place === 0;
+  return {
+    addon,
+    message: first
+      ? "Your database is being made; its backups begin with it"
+      : `Your database is being made as "${index.name}"; its backups begin with it`,
+    variables: variableNames(index.name, index.place),
+  };
+}
+
+/** The app's row is locked, so that two addons made at once get two names. */
+async function insertAddon(
+  { clock }: ControlContext,
+  transaction: Transaction<ControlSchema>,
+  { id, app, plan }: { id: AddonId; app: AppRow; plan: BackupPlan },
+): Promise<{ place: number; name: string }> {
+  await transaction.selectFrom("apps").select("id").where("id", "=", app.id).forUpdate().execute();
+  const addons = await listAddons(transaction, app);
+  const taken = new Set(addons.map(({ name }) => name));
+  let name = "postgresql";
+  for (let number = 2; taken.has(name); number++) name = `postgresql-${number}`;
+  const { rows } = await sql<{ number: number }>`select nextval('resource_number') as number`.execute(transaction);
+  const number = rows[0]?.number ?? 0;
+  await transaction
+    .insertInto("addons")
+    .values({
+      id,
+      app_id: app.id,
+      name,
+      resource_id: `${app.name.replaceAll("-", "_")}_${number}`,
+      plan_name: plan.name,
+      state: "provisioning",
+      created_at: clock.now(),
+      provisioned_at: null,
+      removed_at: null,
+    })
+    .execute();
+  return { place: addons.length, name };
+}
+
+async function newDatabaseSecrets({ secrets }: ControlContext) {
+  const wrappedPassword = () => secrets.wrap(Buffer.from(randomText(PASSWORD_CHARACTERS)));
+  const { recipient, wrappedIdentity } = await secrets.createDatabaseKey();
+  return {
+    wrapped_owner_password: await wrappedPassword(),
+    wrapped_backup_password: await wrappedPassword(),
+    wrapped_replication_password: await wrappedPassword(),
+    recipient,
+    wrapped_identity: wrappedIdentity,
+  };
+}
+
+function requireProvider(providerId: string): void {
+  if (PROVIDER_IDS.has(providerId)) return;
+  throw new TidemarkError("not_found", `There is no addon provider "${providerId}"`, {
+    hint: "The only one is postgresql.",
+  });
+}
+
+function addonOf(row: AddonFacts): Addon {
+  return {
+    id: row.id,
+    appId: row.app_id,
+    appName: row.app_name,
+    resourceId: row.resource_id,
+    status: row.state === "provisioning" ? "provisioning" : "running",
+    plan: planNamed(row.plan_name),
+    createdAt: row.created_at,
+    provisionedAt: row.provisioned_at,
+  };
+}
+
+/** A plan that was taken out of the list still has addons. */
+export function planNamed(name: string): Plan {
+  const plan = findPlan(name);
+  if (plan === undefined) throw new TidemarkError("bug", `The plan "${name}" of an addon is not in the list of plans`);
+  return planOf(plan);
+}
+
+function planOf(plan: BackupPlan): Plan {
+  return {
+    id: plan.name,
+    name: plan.name,
+    displayName: plan.displayName,
+    description: plan.description,
+    serviceClass: plan.serviceClass,
+    memoryMb: plan.memoryMb,
+    position: plan.position,
+  };
+}

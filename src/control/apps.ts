@@ -1,0 +1,110 @@
+import { TidemarkError } from "../core/errors.ts";
+import { newObjectId } from "../core/ids.ts";
+import { type AppRow, findApp, listAddons } from "./access.ts";
+import { beginRemoval } from "./addons.ts";
+import { type ControlContext, unwrapText } from "./context.ts";
+import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
+import type { App, Principal, Variable } from "./model.ts";
+import type { AppService } from "./services.ts";
+import { readAppName } from "./user-input.ts";
+import { type VariableSource, variablesOf } from "./variables.ts";
+
+export function createAppService(context: ControlContext): AppService {
+  const { db } = context.database;
+  return {
+    async list(principal) {
+      const rows = await db
+        .selectFrom("apps")
+        .selectAll()
+        .where("owner_id", "=", principal.userId)
+        .where("removed_at", "is", null)
+        .orderBy("name")
+        .execute();
+      return rows.map((row) => appOf(row, principal));
+    },
+    create: (principal, { name }) => createApp(context, principal, name),
+    async show(principal, app) {
+      return appOf(await findApp(db, principal, app), principal);
+    },
+    remove: (principal, app, { currentName }) => removeApp(context, principal, { app, currentName }),
+    variables: (principal, app, options) => readVariables(context, principal, { app, ...options }),
+  };
+}
+
+async function createApp({ database, clock }: ControlContext, principal: Principal, name: string): Promise<App> {
+  try {
+    const row = await database.db
+      .insertInto("apps")
+      .values({
+        id: newObjectId(clock.now()),
+        name: readAppName(name),
+        owner_id: principal.userId,
+        created_at: clock.now(),
+        removed_at: null,
+      })
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    return appOf(row, principal);
+  } catch (error) {
+    if (violatedConstraint(error, UNIQUE_VIOLATION) === undefined) throw error;
+    throw new TidemarkError("invalid_fields", `The name "${name}" is taken`, {
+      fields: { name: ["is taken"] },
+      cause: error,
+    });
+  }
+}
+
+async function removeApp(
+  context: ControlContext,
+  principal: Principal,
+  { app, currentName }: { app: string; currentName: string },
+): Promise<void> {
+  const row = await findApp(context.database.db, principal, app);
+  if (row.name !== currentName) {
+    throw new TidemarkError("bad_request", `current_name is "${currentName}", which is not the name of this app`, {
+      hint: `To remove it, send its name: current_name=${row.name}.`,
+    });
+  }
+  await context.database.db.transaction().execute(async (transaction) => {
+    for (const addon of await listAddons(transaction, row))
+      await beginRemoval(context, transaction, { addon, principal });
+    await transaction.updateTable("apps").set({ removed_at: context.clock.now() }).where("id", "=", row.id).execute();
+  });
+}
+
+async function readVariables(
+  context: ControlContext,
+  principal: Principal,
+  { app, expandAliases }: { app: string; expandAliases: boolean },
+): Promise<Variable[]> {
+  const { db } = context.database;
+  const addons = await listAddons(db, await findApp(db, principal, app));
+  const sources: VariableSource[] = [];
+  for (const addon of addons) {
+    // Until its first start a database has no port, and so no address to give.
+    if (addon.port === null) continue;
+    const row = await db
+      .selectFrom("databases")
+      .select("wrapped_owner_password")
+      .where("addon_id", "=", addon.id)
+      .executeTakeFirstOrThrow();
+    sources.push({
+      addonName: addon.name,
+      resourceId: addon.resource_id,
+      host: context.hostNameOf(addon.resource_id),
+      port: addon.port,
+      password: await unwrapText(context.secrets, row.wrapped_owner_password),
+    });
+  }
+  return variablesOf(sources, { expandAliases });
+}
+
+function appOf(row: AppRow, owner: Principal): App {
+  return {
+    id: row.id,
+    name: row.name,
+    owner: { id: owner.userId, username: owner.username, email: owner.email },
+    status: "running",
+    createdAt: row.created_at,
+  };
+}

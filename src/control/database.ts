@@ -1,0 +1,92 @@
+import { Kysely, PostgresDialect, sql } from "kysely";
+import { type Migration, Migrator } from "kysely/migration";
+import { DatabaseError, Pool, types } from "pg";
+import { TidemarkError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import * as foundation from "./migrations/0001-foundation.ts";
+import type { ControlSchema } from "./schema.ts";
+
+/** Connections of one process for all but the queue, which has its own. */
+const POOL_CONNECTIONS_MAX = 10;
+/** A control database that doesn't answer by then is down. */
+const CONNECT_TIMEOUT_MS = 10_000;
+/** No statement of ours needs longer: what does has lost its way. */
+const STATEMENT_TIMEOUT_MS = 30_000;
+
+const MIGRATIONS: Record<string, Migration> = {
+  "0001-foundation": foundation,
+};
+
+/** Where the control database is: the private one by its socket, or the URI that the operator gave. Both `pg` and the queue take it. */
+export type ControlConnection =
+  | { readonly connectionString: string }
+  | { readonly host: string; readonly port: number; readonly user: string; readonly database: string };
+
+export interface ControlDatabase {
+  readonly connection: ControlConnection;
+  readonly db: Kysely<ControlSchema>;
+  close(): Promise<void>;
+}
+
+/** Opens the pool; connects at the first statement. A connection that breaks while idle is logged and replaced. */
+export function openControlDatabase(connection: ControlConnection, logger: Logger): ControlDatabase {
+  const pool = new Pool({
+    ...connection,
+    application_name: "tidemark control",
+    max: POOL_CONNECTIONS_MAX,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    types: { getTypeParser: parserOf },
+  });
+  pool.on("error", (error) => logger.warn({ error: error.message }, "a connection to the control database broke"));
+  const db = new Kysely<ControlSchema>({ dialect: new PostgresDialect({ pool }) });
+  return { connection, db, close: () => db.destroy() };
+}
+
+/**
+ * Brings the schema up to this version; several processes may call it at once. `format_too_new` when a newer Tidemark has been here.
+ */
+export async function migrateControlDatabase(database: ControlDatabase): Promise<void> {
+  const migrator = new Migrator({ db: database.db, provider: { getMigrations: async () => MIGRATIONS } });
+  await refuseNewerSchema(database);
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) {
+    throw new TidemarkError("control_unavailable", "Cannot migrate the control database", { cause: error });
+  }
+}
+
+async function refuseNewerSchema({ db }: ControlDatabase): Promise<void> {
+  const { rows: tables } = await sql<{
+    found: string | null;
+  }>`select to_regclass('kysely_migration')::text as found`.execute(db);
+  if (tables[0]?.found === null) return;
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration`.execute(db);
+  const unknown = rows.map((row) => row.name).find((name) => !(name in MIGRATIONS));
+  if (unknown === undefined) return;
+  throw new TidemarkError(
+    "format_too_new",
+    `The control database has the migration "${unknown}", which this version doesn't know`,
+    {
+      hint: "Start the Tidemark version that last used it, or a later one.",
+    },
+  );
+}
+
+/**
+ * Name of the constraint or index that a statement violated, when the server refused it with this SQLSTATE; undefined for any other failure.
+ */
+export function violatedConstraint(thrown: unknown, sqlState: string): string | undefined {
+  return thrown instanceof DatabaseError && thrown.code === sqlState ? (thrown.constraint ?? "") : undefined;
+}
+
+/** The type int8 in pg_type. */
+const INT8_OID = 20;
+
+/** Of PostgreSQL's appendix A, those that we decide by. */
+export const UNIQUE_VIOLATION = "23505";
+
+/** Bytes and counters are below 2^53 here: bigint as a number. */
+function parserOf(oid: number, format?: "text" | "binary"): (value: string) => unknown {
+  if (oid === INT8_OID) return Number;
+  return types.getTypeParser(oid, format ?? "text");
+}

@@ -1,0 +1,59 @@
+import { type AddonFacts, findAddonOfCaller, listAddonsOfUser } from "./access.ts";
+import { planNamed } from "./addons.ts";
+import { readBackups } from "./backup-rows.ts";
+import type { ControlContext } from "./context.ts";
+import { authenticateDatabaseCaller } from "./identity.ts";
+import type { JwtKey } from "./jwt.ts";
+import type { Database, DatabaseHealth } from "./model.ts";
+import type { DatabaseService } from "./services.ts";
+
+export function createDatabaseService(context: ControlContext & { readonly jwtKey: JwtKey }): DatabaseService {
+  const { db } = context.database;
+  return {
+    authenticate: (bearer) => authenticateDatabaseCaller(context, bearer),
+    async show(caller, word) {
+      const addon = await findAddonOfCaller(db, caller, word);
+      const operation = await db
+        .selectFrom("operations")
+        .select("id")
+        .where("addon_id", "=", addon.id)
+        .where("state", "=", "running")
+        .orderBy("id", "desc")
+        .executeTakeFirst();
+      return { ...databaseOf(addon, context), currentOperationId: operation?.id ?? null };
+    },
+    async health(principal) {
+      const addons = await listAddonsOfUser(db, principal);
+      const lines: DatabaseHealth[] = [];
+      for (const addon of addons) {
+        const [lastBackup] = await readBackups(db, { addonId: addon.id, limit: 1 });
+        const [lastGoodBackup] = await readBackups(db, { addonId: addon.id, status: "done", limit: 1 });
+        lines.push({
+          appName: addon.app_name,
+          addonId: addon.id,
+          resourceId: addon.resource_id,
+          status: addon.status,
+          statusReason: addon.status_reason,
+          lastBackup: lastBackup ?? null,
+          lastGoodBackup: lastGoodBackup ?? null,
+        });
+      }
+      return lines;
+    },
+  };
+}
+
+function databaseOf(addon: AddonFacts, { hostNameOf }: ControlContext): Omit<Database, "currentOperationId"> {
+  return {
+    addonId: addon.id,
+    resourceId: addon.resource_id,
+    appName: addon.app_name,
+    status: addon.status,
+    statusReason: addon.status_reason,
+    plan: planNamed(addon.plan_name),
+    version: addon.version,
+    hostname: hostNameOf(addon.resource_id),
+    port: addon.port,
+    createdAt: addon.created_at,
+  };
+}

@@ -1,0 +1,65 @@
+import { TidemarkError } from "../core/errors.ts";
+
+const USERNAME = /^[a-z][a-z0-9-]{1,31}$/;
+/** Enough to catch a slip; only a mail that arrives proves an address. */
+const EMAIL = /^[^\s@<>"]+@[^\s@<>"]+$/;
+const EMAIL_CHARACTERS_MAX = 254;
+const FULLNAME_CHARACTERS_MAX = 100;
+/** NIST SP 800-63B asks for 8 at least; the upper bound keeps a hash's work bounded. */
+const PASSWORD_CHARACTERS_MIN = 8;
+const PASSWORD_CHARACTERS_MAX = 256;
+const NAME_CHARACTERS_MAX = 100;
+/** 48, so that the resource id made of it (`_` and a number behind) fits PostgreSQL's 63 bytes. */
+const APP_NAME = /^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$/;
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f]/;
+
+type Fields = Record<string, string[]>;
+
+/** Checks all fields at once; `invalid_fields` says every one that is wrong. */
+export function readNewUser(input: { username: string; email: string; fullname: string; password: string }): {
+  username: string;
+  email: string;
+  fullname: string;
+  password: string;
+} {
+  const fields: Fields = {};
+  if (!USERNAME.test(input.username)) {
+    fields["username"] = [
+      "must be 2 to 32 characters: lower-case letters, digits and hyphens, beginning with a letter",
+    ];
+  }
+  if (!EMAIL.test(input.email) || input.email.length > EMAIL_CHARACTERS_MAX)
+    fields["email"] = ["is not an e-mail address"];
+  if (input.fullname.length > FULLNAME_CHARACTERS_MAX || CONTROL_CHARACTERS.test(input.fullname)) {
+    fields["fullname"] = [`must be ${FULLNAME_CHARACTERS_MAX} characters at most, without control characters`];
+  }
+  if (input.password.length < PASSWORD_CHARACTERS_MIN || input.password.length > PASSWORD_CHARACTERS_MAX) {
+    fields["password"] = [`must be ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters`];
+  }
+  refuse(fields);
+  return input;
+}
+
+/** The name of an API token. */
+export function readTokenName(name: string): string {
+  const trimmed = name.trim();
+  if (trimmed === "" || trimmed.length > NAME_CHARACTERS_MAX || CONTROL_CHARACTERS.test(trimmed)) {
+    refuse({ name: [`must be 1 to ${NAME_CHARACTERS_MAX} characters, without control characters`] });
+  }
+  return trimmed;
+}
+
+export function readAppName(name: string): string {
+  if (!APP_NAME.test(name)) {
+    refuse({ name: ["must be 1 to 48 characters: lower-case letters, digits and hyphens, no hyphen at either end"] });
+  }
+  return name;
+}
+
+function refuse(fields: Fields): void {
+  const names = Object.keys(fields);
+  if (names.length === 0) return;
+  const text = names.map((name) => `${name} ${(fields[name] ?? []).join(", ")}`).join("; ");
+  throw new TidemarkError("invalid_fields", `Not allowed: ${text}`, { fields });
+}

@@ -1,0 +1,71 @@
+/** What a plan promises about backups, and the memory its server gets. Data, not code: an operator can add one. */
+export interface BackupPlan {
+  /** `postgresql-starter-512`; also the plan's id in the API. */
+  readonly name: string;
+  readonly displayName: string;
+  readonly description: string;
+  readonly serviceClass: "starter" | "business";
+  readonly memoryMb: number;
+  /** Order in lists, from 1. */
+  readonly position: number;
+  readonly retention: {
+    /** One scheduled backup is kept for each of so many days, weeks and months. */
+    readonly dailyCount: number;
+    readonly weeklyCount: number;
+    readonly monthlyCount: number;
+    /** So many manual backups are kept; one more removes the oldest. */
+    readonly manualCount: number;
+    /** How far back any moment can be restored. */
+    readonly recoveryWindowDays: number;
+    /** How long a manual backup outlives its database, counted from its creation. */
+    readonly manualAfterDeletionDays: number;
+  };
+}
+
+const STARTER = {
+  dailyCount: 7,
+  weeklyCount: 4,
+  monthlyCount: 0,
+  manualCount: 10,
+  recoveryWindowDays: 7,
+  manualAfterDeletionDays: 31,
+};
+const BUSINESS = {
+  dailyCount: 7,
+  weeklyCount: 8,
+  monthlyCount: 12,
+  manualCount: 50,
+  recoveryWindowDays: 7,
+  manualAfterDeletionDays: 365,
+};
+
+const plan = (
+  serviceClass: BackupPlan["serviceClass"],
+  { memoryMb, size, position }: { memoryMb: number; size: string; position: number },
+): BackupPlan => ({
+  name: `postgresql-${serviceClass}-${memoryMb}`,
+  displayName: `${serviceClass === "starter" ? "Starter" : "Business"} ${size}`,
+  description:
+    serviceClass === "starter"
+      ? `One server with ${size} of memory, backed up every day`
+      : `One server with ${size} of memory, backed up every day, backups kept for a year`,
+  serviceClass,
+  memoryMb,
+  position,
+  retention: serviceClass === "starter" ? STARTER : BUSINESS,
+});
+
+/** The plans that we ship, by position. */
+export const PLANS: readonly BackupPlan[] = [
+  plan("starter", { memoryMb: 512, size: "512M", position: 1 }),
+  plan("starter", { memoryMb: 1024, size: "1G", position: 2 }),
+  plan("starter", { memoryMb: 2048, size: "2G", position: 3 }),
+  plan("business", { memoryMb: 512, size: "512M", position: 4 }),
+  plan("business", { memoryMb: 1024, size: "1G", position: 5 }),
+  plan("business", { memoryMb: 2048, size: "2G", position: 6 }),
+];
+
+/** The plan of this name; undefined when there is none. */
+export function findPlan(name: string): BackupPlan | undefined {
+  return PLANS.find((candidate) => candidate.name === name);
+}
