@@ -44,7 +44,12 @@ export const ERROR_TABLE = {
     "A logical backup of this database is running already; `details.backup_id` names it",
   ),
   too_many_requests: row("transient", 429, 1, "Too many attempts; wait as long as the message says"),
-  method_not_allowed: row("user", 405, 1, "The address exists, but not for this method; the Allow header names those it has"),
+  method_not_allowed: row(
+    "user",
+    405,
+    1,
+    "The address exists, but not for this method; the Allow header names those it has",
+  ),
   precondition_failed: row("user", 412, 1, "The file is not, or no longer, the one that the If-Match header names"),
   unsupported_media_type: row("user", 415, 1, "The request's body is not declared as JSON"),
   payload_too_large: row("user", 413, 1, "The request's body is larger than any request of the API needs to be"),
@@ -121,6 +126,13 @@ export const ERROR_TABLE = {
   storage_denied: row("permanent", 500, 1, "The storage refused the credentials or the permission"),
   format_too_new: row("permanent", 500, 2, "The data was written by a newer Tidemark; use that version or a later one"),
   key_missing: row("permanent", 500, 1, "The key that opens this data is not here"),
+
+  // The command line
+  usage: row("user", 400, 2, "The command line can't be understood: something is missing or makes no sense"),
+  interrupted: row("user", 499, 130, "The command was stopped by Ctrl+C"),
+  platform_unreachable: row("transient", 503, 1, "No platform answers at the address that the command line uses"),
+  reply_unreadable: row("permanent", 502, 1, "What answers at the platform's address doesn't speak its API"),
+  download_incomplete: row("transient", 502, 1, "A download was cut and could not be taken up again"),
 
   // Programming mistakes
   bug: row("bug", 500, 70, "A mistake in Tidemark itself; please report it"),

@@ -1,0 +1,107 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Database } from "../control/model.ts";
+import { answer, refusals, timestamp } from "./api-schemas.ts";
+import { byDatabaseToken } from "./authentication.ts";
+import type { Router } from "./context.ts";
+import { pathName } from "./validation.ts";
+
+const Feature = z.object({ name: z.string(), status: z.string() }).openapi("DatabaseFeature");
+const Instance = z
+  .object({
+    id: z.string(),
+    hostname: z.string(),
+    port: z.int().nullable(),
+    status: z.enum(["booting", "running", "stopped"]),
+    type: z.string(),
+    features: z.array(Feature),
+    private_ip: z.string().nullable(),
+  })
+  .openapi("DatabaseInstance");
+const DatabaseJson = z
+  .object({
+    id: z.string(),
+    resource_id: z.string(),
+    app_name: z.string(),
+    created_at: timestamp,
+    encryption_at_rest: z.boolean(),
+    plan: z.string(),
+    status: z.enum(["creating", "running", "stopped"]),
+    status_reason: z.string().nullable().openapi({ description: "Why it is not running" }),
+    type_id: z.string(),
+    type_name: z.string(),
+    version_id: z.string().nullable(),
+    next_version_id: z.string().nullable(),
+    readable_version: z.string().nullable(),
+    hostname: z.string(),
+    cluster: z.string(),
+    current_operation_id: z.string().nullable(),
+    features: z.array(Feature),
+    instances: z.array(Instance),
+    periodic_backups_enabled: z.boolean(),
+    periodic_backups_scheduled_at: z.array(z.int()).openapi({ description: "Hours, UTC" }),
+    maintenance_window: z.object({
+      weekday_utc: z.int().openapi({ description: "0 is Sunday" }),
+      starting_hour_utc: z.int(),
+      duration_in_hour: z.int(),
+    }),
+  })
+  .openapi("Database");
+
+/** Tuesdays from 22:00 UTC, when none is chosen: away from weekends, when nobody watches, and from the daily backups. */
+const DEFAULT_MAINTENANCE_WINDOW = { weekday_utc: 2, starting_hour_utc: 22, duration_in_hour: 8 } as const;
+
+const INSTANCE_STATUS = { creating: "booting", running: "running", stopped: "stopped" } as const;
+
+const showDatabase = createRoute({
+  method: "get",
+  path: "/api/databases/{addon}",
+  summary: "Show a database, by its addon's id",
+  ...byDatabaseToken,
+  request: { params: z.object({ addon: pathName }) },
+  responses: { 200: answer("The database", z.object({ database: DatabaseJson })), ...refusals(401, 404) },
+});
+
+export function registerDatabases(router: Router): void {
+  router.openapi(showDatabase, async (c) => {
+    const database = await c.var.face.services.databases.show(c.var.caller, c.req.valid("param").addon);
+    return c.json({ database: viewDatabase(database, c.var.face.region.name) }, 200);
+  });
+}
+
+function viewDatabase(database: Database, region: string): z.infer<typeof DatabaseJson> {
+  return {
+    id: database.addonId,
+    resource_id: database.resourceId,
+    app_name: database.appName,
+    created_at: database.createdAt.toISOString(),
+    encryption_at_rest: false,
+    plan: database.plan.name,
+    status: database.status,
+    status_reason: database.statusReason,
+    type_id: "postgresql",
+    type_name: "postgresql",
+    version_id: database.version,
+    next_version_id: null,
+    readable_version: database.version,
+    hostname: database.hostname,
+    cluster: region,
+    current_operation_id: database.currentOperationId,
+    features: [],
+    instances: [viewInstance(database)],
+    periodic_backups_enabled: false,
+    periodic_backups_scheduled_at: [],
+    maintenance_window: DEFAULT_MAINTENANCE_WINDOW,
+  };
+}
+
+function viewInstance(database: Database): z.infer<typeof Instance> {
+  return {
+    id: database.addonId,
+    hostname: database.hostname,
+    port: database.port,
+    status: INSTANCE_STATUS[database.status],
+    type: "db-node",
+    features: [],
+    private_ip: null,
+  };
+}

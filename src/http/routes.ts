@@ -1,0 +1,36 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { registerAddonProviders } from "./addon-providers.ts";
+import { registerAddons } from "./addons.ts";
+import { registerApps } from "./apps.ts";
+import { registerBackups } from "./backups.ts";
+import type { FaceEnv, Router } from "./context.ts";
+import { registerDatabases } from "./databases.ts";
+import { registerDownloads } from "./downloads.ts";
+import { registerHealth } from "./health.ts";
+import { registerRegions } from "./regions.ts";
+import { registerStatus } from "./status.ts";
+import { registerTokens } from "./tokens.ts";
+import { registerUsers } from "./users.ts";
+import { refuseInvalid } from "./validation.ts";
+import { registerVariables } from "./variables.ts";
+
+/** A router without routes: `registerRoutes` adds them, after whatever middleware is to stand before them. */
+export function emptyRouter(): Router {
+  return new OpenAPIHono<FaceEnv>({ defaultHook: refuseInvalid });
+}
+
+/** Adds every route of the API, one noun a file. */
+export function registerRoutes(router: Router): void {
+  registerHealth(router);
+  registerRegions(router);
+  registerTokens(router);
+  registerUsers(router);
+  registerApps(router);
+  registerVariables(router);
+  registerAddonProviders(router);
+  registerAddons(router);
+  registerStatus(router);
+  registerDatabases(router);
+  registerBackups(router);
+  registerDownloads(router);
+}
