@@ -22,8 +22,8 @@ const TEST_TIMEOUT_MS = 300_000;
 /** A run that reports nothing for longer than one test may take has a file whose process doesn't end. */
 const SILENCE_MAX_MS = TEST_TIMEOUT_MS + 30_000;
 const SILENCE_CHECK_INTERVAL_MS = 5_000;
-/** Processes that were told to stop as their test ended get this long before they count as left behind. */
-const LEFTOVER_GRACE_MS = 10_000;
+/** Processes that were told to stop as their test ended get this long before they count as left behind, and again as they are ended. */
+const LEFTOVER_GRACE_MS = 5_000;
 const LEFTOVER_POLL_INTERVAL_MS = 100;
 
 process.exitCode = await main(process.argv.slice(2));
@@ -105,20 +105,27 @@ function stuckMessage(running: ReadonlySet<string>): string {
 
 /** Waits for the processes of the run to end, ends those that don't, and names them. */
 async function endLeftovers(tempRoot: string): Promise<string[]> {
-  const deadlineMs = performance.now() + LEFTOVER_GRACE_MS;
-  let leftovers: LeftoverProcess[] = await findProcessesIn(tempRoot);
-  while (leftovers.length > 0 && performance.now() < deadlineMs) {
-    await delay(LEFTOVER_POLL_INTERVAL_MS);
-    leftovers = await findProcessesIn(tempRoot);
-  }
-  for (const { pid } of leftovers) endProcess(pid);
+  const leftovers = await waitForNoProcess(tempRoot, LEFTOVER_GRACE_MS);
+  // PostgreSQL's immediate shutdown: a SIGKILL to the postmaster alone would leave its children and shared memory.
+  for (const { pid } of leftovers) signalProcess(pid, "SIGQUIT");
+  if (leftovers.length > 0)
+    for (const { pid } of await waitForNoProcess(tempRoot, LEFTOVER_GRACE_MS)) signalProcess(pid, "SIGKILL");
   return leftovers.map(({ pid, command }) => `a test left process ${pid} behind: ${command}`);
 }
 
-function endProcess(pid: number): void {
+/** The processes that are still there after `graceMs`; at once when there are none. */
+async function waitForNoProcess(tempRoot: string, graceMs: number): Promise<LeftoverProcess[]> {
+  const deadlineMs = performance.now() + graceMs;
+  for (;;) {
+    const found = await findProcessesIn(tempRoot);
+    if (found.length === 0 || performance.now() > deadlineMs) return found;
+    await delay(LEFTOVER_POLL_INTERVAL_MS);
+  }
+}
+
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
-    // PostgreSQL's immediate shutdown: a SIGKILL to the postmaster alone would leave its children and shared memory.
-    process.kill(pid, "SIGQUIT");
+    process.kill(pid, signal);
   } catch {
     // It has ended meanwhile: a server's own children go with it.
   }
