@@ -4,11 +4,15 @@ import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { findProcessesIn } from "./harness/leftover-processes.ts";
 import { TOP } from "./harness/source-files.ts";
 import { makeTempFolder } from "./harness/temp-folder.ts";
 
 /** Runs `scripts/test.ts` over one test file of this text, away from the run that this test belongs to. */
-async function runTests(t: TestContext, text: string): Promise<{ exitCode: number | null; output: string }> {
+async function runTests(
+  t: TestContext,
+  text: string,
+): Promise<{ exitCode: number | null; output: string; folder: string }> {
   const folder = await makeTempFolder(t);
   await mkdir(join(folder, "suite"));
   if (text !== "") await writeFile(join(folder, "suite/one.test.ts"), text);
@@ -24,7 +28,7 @@ async function runTests(t: TestContext, text: string): Promise<{ exitCode: numbe
   child.stdout.setEncoding("utf8").on("data", (part: string) => (output += part));
   child.stderr.setEncoding("utf8").on("data", (part: string) => (output += part));
   await once(child, "close");
-  return { exitCode: child.exitCode, output };
+  return { exitCode: child.exitCode, output, folder };
 }
 
 test("scripts/test.ts exits 0 and counts the tests when all pass", async (t) => {
@@ -57,7 +61,7 @@ test("scripts/test.ts exits 1 when there is no test", async (t) => {
 });
 
 test("scripts/test.ts exits 1, ends the process and names it when a test leaves one behind", async (t) => {
-  const { exitCode, output } = await runTests(
+  const { exitCode, output, folder } = await runTests(
     t,
     `import { test } from "node:test"; import { spawn } from "node:child_process";
      test("leaves", () => {
@@ -66,15 +70,6 @@ test("scripts/test.ts exits 1, ends the process and names it when a test leaves 
      });`,
   );
   assert.equal(exitCode, 1, output);
-  const pid = /left process (\d+) behind: .*left-behind/.exec(output)?.[1];
-  assert.ok(pid !== undefined, output);
-  assert.equal(isAlive(Number(pid)), false);
+  assert.match(output, /left process \d+ behind: .*left-behind/);
+  assert.deepEqual(await findProcessesIn(folder), []);
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
