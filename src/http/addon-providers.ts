@@ -42,6 +42,7 @@ export const POSTGRESQL_PROVIDER: z.infer<typeof ProviderJson> = {
 };
 
 const listProviders = createRoute({
+  operationId: "listProviders",
   method: "get",
   path: "/v1/addon_providers",
   summary: "List the kinds of addons",
@@ -53,6 +54,7 @@ const listProviders = createRoute({
 });
 
 const listPlans = createRoute({
+  operationId: "listPlans",
   method: "get",
   path: "/v1/addon_providers/{provider}/plans",
   summary: "List the plans of a provider",

@@ -28,6 +28,7 @@ const appParams = z.object({ app: pathName });
 const addonParams = z.object({ app: pathName, addon: pathName });
 
 const listAddons = createRoute({
+  operationId: "listAddons",
   method: "get",
   path: "/v1/apps/{app}/addons",
   summary: "List an app's addons in order of creation",
@@ -37,6 +38,7 @@ const listAddons = createRoute({
 });
 
 const createAddon = createRoute({
+  operationId: "createAddon",
   method: "post",
   path: "/v1/apps/{app}/addons",
   summary: "Add a database; its server is made in the background",
@@ -55,6 +57,7 @@ const createAddon = createRoute({
 });
 
 const showAddon = createRoute({
+  operationId: "showAddon",
   method: "get",
   path: "/v1/apps/{app}/addons/{addon}",
   summary: "Show an addon",
@@ -64,6 +67,7 @@ const showAddon = createRoute({
 });
 
 const removeAddon = createRoute({
+  operationId: "removeAddon",
   method: "delete",
   path: "/v1/apps/{app}/addons/{addon}",
   summary: "Remove a database with its data; logical backups are kept",
@@ -73,6 +77,7 @@ const removeAddon = createRoute({
 });
 
 const issueAddonToken = createRoute({
+  operationId: "issueAddonToken",
   method: "post",
   path: "/v1/apps/{app}/addons/{addon}/token",
   summary: "Get a token for the addon's database API",

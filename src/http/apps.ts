@@ -31,6 +31,7 @@ const AppJson = z
 const params = z.object({ app: pathName });
 
 const listApps = createRoute({
+  operationId: "listApps",
   method: "get",
   path: "/v1/apps",
   summary: "List your apps by name",
@@ -39,6 +40,7 @@ const listApps = createRoute({
 });
 
 const createApp = createRoute({
+  operationId: "createApp",
   method: "post",
   path: "/v1/apps",
   summary: "Make an app",
@@ -48,6 +50,7 @@ const createApp = createRoute({
 });
 
 const showApp = createRoute({
+  operationId: "showApp",
   method: "get",
   path: "/v1/apps/{app}",
   summary: "Show an app, by name or id",
@@ -57,6 +60,7 @@ const showApp = createRoute({
 });
 
 const removeApp = createRoute({
+  operationId: "removeApp",
   method: "delete",
   path: "/v1/apps/{app}",
   summary: "Remove an app and its databases; backups are kept",

@@ -26,6 +26,7 @@ const backupParams = z.object({ addon: pathName, backup: pathName });
 const OneBackup = z.object({ database_backup: BackupJson });
 
 const listBackups = createRoute({
+  operationId: "listBackups",
   method: "get",
   path: "/api/databases/{addon}/backups",
   summary: "List the logical backups of a database, newest first",
@@ -38,6 +39,7 @@ const listBackups = createRoute({
 });
 
 const createBackup = createRoute({
+  operationId: "createBackup",
   method: "post",
   path: "/api/databases/{addon}/backups",
   summary: "Start a logical backup",
@@ -47,6 +49,7 @@ const createBackup = createRoute({
 });
 
 const showBackup = createRoute({
+  operationId: "showBackup",
   method: "get",
   path: "/api/backups/{backup}",
   summary: "Show a backup",
@@ -56,6 +59,7 @@ const showBackup = createRoute({
 });
 
 const cancelBackup = createRoute({
+  operationId: "cancelBackup",
   method: "post",
   path: "/api/databases/{addon}/backups/{backup}/cancel",
   summary: "Cancel a scheduled or running backup",
@@ -65,6 +69,7 @@ const cancelBackup = createRoute({
 });
 
 const linkArchive = createRoute({
+  operationId: "linkArchive",
   method: "get",
   path: "/api/databases/{addon}/backups/{backup}/archive",
   summary: "Get an address that downloads the archive without a token, for a while",

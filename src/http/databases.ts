@@ -53,6 +53,7 @@ const DEFAULT_MAINTENANCE_WINDOW = { weekday_utc: 2, starting_hour_utc: 22, dura
 const INSTANCE_STATUS = { creating: "booting", running: "running", stopped: "stopped" } as const;
 
 const showDatabase = createRoute({
+  operationId: "showDatabase",
   method: "get",
   path: "/api/databases/{addon}",
   summary: "Show a database, by its addon's id",

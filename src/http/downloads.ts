@@ -10,6 +10,7 @@ import { pathName, plainText } from "./validation.ts";
 const archive = { "application/gzip": { schema: z.string().openapi({ format: "binary" }) } };
 
 const downloadBackup = createRoute({
+  operationId: "downloadBackup",
   method: "get",
   path: "/downloads/backups/{backup}",
   summary: "Download an archive by a signed address; takes HEAD, Range, If-Range and If-Match",

@@ -5,6 +5,7 @@ import type { Router } from "./context.ts";
 const Health = z.object({ status: z.enum(["starting", "ready", "stopping"]), version: z.string() }).openapi("Health");
 
 const showHealth = createRoute({
+  operationId: "showHealth",
   method: "get",
   path: "/healthz",
   summary: "Whether the platform is ready",

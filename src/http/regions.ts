@@ -15,6 +15,7 @@ const Region = z
   .openapi("Region");
 
 const listRegions = createRoute({
+  operationId: "listRegions",
   method: "get",
   path: "/v1/regions",
   summary: "Where the APIs of this platform are",

@@ -18,6 +18,7 @@ const DatabaseStatusJson = z
   .openapi("DatabaseStatus");
 
 const showStatus = createRoute({
+  operationId: "showStatus",
   method: "get",
   path: "/v1/status",
   summary: "The platform, and how each of your databases is backed up",

@@ -13,6 +13,7 @@ const NewToken = Token.extend({
 }).openapi("NewToken");
 
 const exchangeToken = createRoute({
+  operationId: "exchangeToken",
   method: "post",
   path: "/v1/tokens/exchange",
   summary: "Exchange an API token for a user's token of one hour",
@@ -21,6 +22,7 @@ const exchangeToken = createRoute({
 });
 
 const createToken = createRoute({
+  operationId: "createToken",
   method: "post",
   path: "/v1/tokens",
   summary: "Make an API token; with a password this is the login",
@@ -30,6 +32,7 @@ const createToken = createRoute({
 });
 
 const listTokens = createRoute({
+  operationId: "listTokens",
   method: "get",
   path: "/v1/tokens",
   summary: "List your API tokens, newest first",
@@ -38,6 +41,7 @@ const listTokens = createRoute({
 });
 
 const removeToken = createRoute({
+  operationId: "removeToken",
   method: "delete",
   path: "/v1/tokens/{id}",
   summary: "Remove an API token",

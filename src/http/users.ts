@@ -19,6 +19,7 @@ const UserJson = z
   .openapi("User");
 
 const showSelf = createRoute({
+  operationId: "showSelf",
   method: "get",
   path: "/v1/users/self",
   summary: "Who you are",
@@ -27,6 +28,7 @@ const showSelf = createRoute({
 });
 
 const createUser = createRoute({
+  operationId: "createUser",
   method: "post",
   path: "/v1/users",
   summary: "Make a user; for the platform's owner",

@@ -10,6 +10,7 @@ const VariableJson = z
   .openapi("Variable", { description: "An environment variable of an app" });
 
 const listVariables = createRoute({
+  operationId: "listVariables",
   method: "get",
   path: "/v1/apps/{app}/variables",
   summary: "List an app's variables",

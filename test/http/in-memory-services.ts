@@ -1,0 +1,245 @@
+import { createHash } from "node:crypto";
+import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../src/control/model.ts";
+import type { DatabaseCaller, Download, Services } from "../../src/control/services.ts";
+import { TidemarkError } from "../../src/core/errors.ts";
+import { isAddonId, isObjectId, type AddonId, type ObjectId } from "../../src/core/ids.ts";
+
+/** Credentials that `inMemoryServices` takes. */
+export const ALICE = {
+  password: "correct:horse:battery",
+  apiToken: "api-token-of-alice",
+  jwt: "jwt-of-alice",
+  addonToken: "addon-token-of-alice",
+} as const;
+
+const AT = new Date("2026-11-22T14:00:00.123Z");
+export const APP_ID = objectId("0193512a0000aaaaaaaaaaaa");
+export const BACKUP_ID = objectId("0193512a0000bbbbbbbbbbbb");
+export const ADDON_ID = addonId("ad-0f5c9a3e-2f6d-4a55-9c1b-3f1f5b8f6a01");
+export const SIGNATURE = "good-signature";
+
+export const ARCHIVE = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 7919) % 251));
+
+const user: User = {
+  id: objectId("0193512a0000cccccccccccc"),
+  username: "alice",
+  email: "alice@example.com",
+  fullname: "Alice",
+  isPlatformOwner: true,
+  createdAt: AT,
+};
+export const PRINCIPAL: Principal = {
+  userId: user.id,
+  username: user.username,
+  email: user.email,
+  isPlatformOwner: true,
+  apiTokenId: null,
+};
+const caller: DatabaseCaller = { principal: PRINCIPAL, addonId: ADDON_ID };
+const app: App = { id: APP_ID, name: "my-app", owner: user, status: "running", createdAt: AT };
+const plan: Plan = {
+  id: "postgresql-starter-512",
+  name: "postgresql-starter-512",
+  displayName: "Starter 512M",
+  description: "One instance, 512 MB",
+  serviceClass: "starter",
+  memoryMb: 512,
+  position: 1,
+};
+const addon: Addon = {
+  id: ADDON_ID,
+  appId: APP_ID,
+  appName: app.name,
+  resourceId: "my_app_4553",
+  status: "running",
+  plan,
+  createdAt: AT,
+  provisionedAt: AT,
+};
+const database: Database = {
+  addonId: ADDON_ID,
+  resourceId: addon.resourceId,
+  appName: app.name,
+  status: "running",
+  statusReason: null,
+  plan,
+  version: "15.18",
+  hostname: "127.0.0.1",
+  port: 15_432,
+  createdAt: AT,
+  currentOperationId: null,
+};
+export const BACKUP: Backup = {
+  id: BACKUP_ID,
+  addonId: ADDON_ID,
+  method: "manual",
+  status: "done",
+  name: "20261122140000_my_app_4553",
+  sizeBytes: ARCHIVE.length,
+  progressBytes: 1_000_000,
+  createdAt: AT,
+  startedAt: AT,
+  endedAt: AT,
+  error: null,
+};
+
+/** A platform of one user, one app, one database and one backup that answers at once and keeps nothing: what the face makes of it is what is tested. */
+export function inMemoryServices(overrides: Partial<Services> = {}): Services {
+  return { identity, apps, addons, databases, backups, ...overrides };
+}
+
+function known(ok: boolean, what: string): void {
+  if (!ok) throw new TidemarkError("not_found", `There is no ${what} of this name or id`);
+}
+
+function admit<Value>(ok: boolean, value: Value): Value {
+  if (!ok) throw new TidemarkError("unauthenticated", "These credentials are not valid");
+  return value;
+}
+
+const identity: Services["identity"] = {
+  authenticatePassword: async ({ identifier, password }) =>
+    admit(identifier === user.username && password === ALICE.password, PRINCIPAL),
+  authenticateApiToken: async (secret) => admit(secret === ALICE.apiToken, PRINCIPAL),
+  authenticateJwt: async (jwt) => admit(jwt === ALICE.jwt, PRINCIPAL),
+  issueJwt: async () => ALICE.jwt,
+  self: async () => user,
+  createUser: async (_principal, { username, email, fullname }) => ({ ...user, username, email, fullname }),
+  listTokens: async () => [{ id: "t1", name: "laptop", createdAt: AT, lastUsedAt: null }],
+  createToken: async (_principal, { name }) => ({
+    id: "t2",
+    name,
+    createdAt: AT,
+    lastUsedAt: AT,
+    secret: ALICE.apiToken,
+  }),
+  removeToken: async (_principal, tokenId) => known(tokenId === "t1", "token"),
+};
+
+const knownApp = (name: string): void => known(name === app.name || name === app.id, "app");
+
+const apps: Services["apps"] = {
+  list: async () => [app],
+  create: async (_principal, { name }) => ({ ...app, name, status: "new" }),
+  show: async (_principal, name) => {
+    knownApp(name);
+    return app;
+  },
+  remove: async (_principal, name, { currentName }) => {
+    knownApp(name);
+    if (currentName !== app.name) throw new TidemarkError("bad_request", "current_name is not the app's name");
+  },
+  variables: async (_principal, name, { expandAliases }) => {
+    knownApp(name);
+    const uri = "postgresql://u:p@127.0.0.1:15432/d?sslmode=prefer";
+    return [
+      { id: "v1", name: "DATABASE_URL", value: expandAliases ? uri : "$SCALINGO_POSTGRESQL_URL" },
+      { id: "v2", name: "SCALINGO_POSTGRESQL_URL", value: uri },
+    ];
+  },
+};
+
+const knownAddon = (id: string): void => known(id === ADDON_ID || id === addon.resourceId, "addon");
+
+const addons: Services["addons"] = {
+  plans: (providerId) => {
+    known(providerId === "postgresql", "provider");
+    return [plan];
+  },
+  list: async (_principal, name) => {
+    knownApp(name);
+    return [addon];
+  },
+  create: async (_principal, name, { providerId }) => {
+    knownApp(name);
+    known(providerId === "postgresql", "provider");
+    const made: Addon = { ...addon, status: "provisioning", provisionedAt: null };
+    return { addon: made, message: "Your database is being provisioned", variables: ["SCALINGO_POSTGRESQL_URL"] };
+  },
+  show: async (_principal, name, id) => {
+    knownApp(name);
+    knownAddon(id);
+    return addon;
+  },
+  remove: async (_principal, _name, id) => knownAddon(id),
+  issueToken: async (_principal, _name, id) => {
+    knownAddon(id);
+    return { addon, token: ALICE.addonToken };
+  },
+};
+
+const databases: Services["databases"] = {
+  authenticate: async (bearer) => admit(bearer === ALICE.addonToken || bearer === ALICE.jwt, caller),
+  show: async (_caller, id) => {
+    knownAddon(id);
+    return database;
+  },
+  health: async () => [
+    {
+      appName: app.name,
+      addonId: ADDON_ID,
+      resourceId: addon.resourceId,
+      status: "running",
+      statusReason: null,
+      lastBackup: BACKUP,
+      lastGoodBackup: null,
+    },
+  ],
+};
+
+const oneBackup = (id: string): Backup => {
+  known(id === BACKUP_ID, "backup");
+  return BACKUP;
+};
+
+const backups: Services["backups"] = {
+  list: async (_caller, id) => {
+    knownAddon(id);
+    return [BACKUP];
+  },
+  create: async (_caller, id) => {
+    knownAddon(id);
+    return { ...BACKUP, status: "scheduled", name: null, sizeBytes: null, startedAt: null, endedAt: null };
+  },
+  show: async (_caller, id) => oneBackup(id),
+  cancel: async (_caller, _addon, id) => ({
+    ...oneBackup(id),
+    status: "error",
+    error: { code: "cancelled", message: "It was cancelled", hint: null },
+  }),
+  archiveLink: async (_caller, _addon, id) =>
+    `http://127.0.0.1:8420/downloads/backups/${oneBackup(id).id}?expires=1&signature=${SIGNATURE}`,
+  openDownload: async ({ backupId, signature }) => {
+    if (signature !== SIGNATURE) throw new TidemarkError("link_expired", "This download address has expired");
+    oneBackup(backupId);
+    return download(readArchive);
+  },
+};
+
+/** A download of `ARCHIVE` whose bytes come from `read`. */
+export function download(read: Download["read"]): Download {
+  return {
+    backupId: BACKUP_ID,
+    fileName: `${BACKUP.name}.tar.gz`,
+    sizeBytes: ARCHIVE.length,
+    sha256: createHash("sha256").update(ARCHIVE).digest("hex"),
+    read,
+  };
+}
+
+const CHUNK_BYTES = 7_000;
+
+async function* readArchive({ offset, lengthBytes }: { offset: number; lengthBytes: number }) {
+  for (let start = offset; start < offset + lengthBytes; start += CHUNK_BYTES)
+    yield ARCHIVE.subarray(start, Math.min(start + CHUNK_BYTES, offset + lengthBytes));
+}
+
+function objectId(text: string): ObjectId {
+  if (!isObjectId(text)) throw new Error(`"${text}" is no object id`);
+  return text;
+}
+
+function addonId(text: string): AddonId {
+  if (!isAddonId(text)) throw new Error(`"${text}" is no addon id`);
+  return text;
+}

@@ -1,0 +1,384 @@
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { ADDON_ID, ALICE, APP_ID, ARCHIVE, BACKUP_ID, SIGNATURE } from "./in-memory-services.ts";
+import { basic, bearer, openFace } from "./open-face.ts";
+
+const AT = "2026-11-22T14:00:00.123Z";
+const OWNER_ID = "0193512a0000cccccccccccc";
+
+const APP = {
+  id: APP_ID,
+  name: "my-app",
+  region: "local",
+  owner: { id: OWNER_ID, username: "alice", email: "alice@example.com" },
+  project: { id: OWNER_ID, name: "default" },
+  status: "running",
+  git_url: "",
+  url: null,
+  base_url: null,
+  stack_id: "",
+  force_https: false,
+  sticky_session: false,
+  hds_resource: false,
+  flags: {},
+  links: null,
+  last_deployed_at: null,
+  created_at: AT,
+  updated_at: AT,
+};
+const PLAN = {
+  id: "postgresql-starter-512",
+  name: "postgresql-starter-512",
+  display_name: "Starter 512M",
+  description: "One instance, 512 MB",
+  position: 1,
+  on_demand: false,
+  disabled: false,
+  disabled_alternative_plan_id: null,
+  sku: "postgresql-starter-512",
+  hds_available: false,
+};
+const PROVIDER = {
+  id: "postgresql",
+  name: "PostgreSQL",
+  short_description: "A PostgreSQL database with continuous and daily backups",
+  description: "A PostgreSQL database with continuous and daily backups",
+  category: { id: "databases", name: "Databases" },
+  hds_available: false,
+};
+const ADDON = {
+  id: ADDON_ID,
+  app_id: APP_ID,
+  resource_id: "my_app_4553",
+  type: "postgresql",
+  status: "running",
+  plan: PLAN,
+  addon_provider: PROVIDER,
+  created_at: AT,
+  provisioned_at: AT,
+  deprovisioned_at: null,
+};
+const BACKUP = {
+  id: BACKUP_ID,
+  database_id: ADDON_ID,
+  method: "manual",
+  status: "done",
+  name: "20261122140000_my_app_4553",
+  size: ARCHIVE.length,
+  progress_bytes: 1_000_000,
+  created_at: AT,
+  started_at: AT,
+  ended_at: AT,
+  error: null,
+};
+
+const face = await openFace({ after });
+
+/** Status and body of an answer, for one comparison. */
+async function answerOf(response: Response): Promise<{ status: number; body: unknown }> {
+  const text = await response.text();
+  return { status: response.status, body: text === "" ? null : JSON.parse(text) };
+}
+
+describe("health and regions, without credentials", () => {
+  test("GET /healthz tells state and version", async () => {
+    const answer = await answerOf(await fetch(`${face.url}/healthz`));
+    assert.deepEqual(answer, { status: 200, body: { status: "ready", version: "0.1.0" } });
+  });
+
+  test("GET /healthz answers 503 while the platform stops", async (t) => {
+    const stopping = await openFace(t, { state: () => "stopping" });
+    const answer = await answerOf(await fetch(`${stopping.url}/healthz`));
+    assert.deepEqual(answer, { status: 503, body: { status: "stopping", version: "0.1.0" } });
+  });
+
+  test("GET /v1/regions? names the public address, whatever Host the client sends", async () => {
+    const { status, body } = await answerOf(
+      await fetch(`${face.url}/v1/regions?`, { headers: { Host: "evil.example" } }),
+    );
+    const origin = "http://127.0.0.1:8420";
+    assert.equal(status, 200);
+    assert.deepEqual(body, {
+      regions: [
+        {
+          name: "local",
+          display_name: "Local",
+          api: origin,
+          database_api: origin,
+          ssh: "127.0.0.1:8422",
+          dashboard: origin,
+          default: true,
+        },
+      ],
+    });
+  });
+});
+
+describe("tokens", () => {
+  test("POST /v1/tokens/exchange takes an API token as the password of nobody", async () => {
+    const response = await face.request("/v1/tokens/exchange", {
+      method: "POST",
+      json: {},
+      headers: basic("", ALICE.apiToken),
+    });
+    assert.deepEqual(await answerOf(response), { status: 200, body: { token: ALICE.jwt } });
+  });
+
+  test("POST /v1/tokens/exchange refuses a password and a JWT", async () => {
+    for (const headers of [basic("alice", ALICE.password), bearer(ALICE.jwt)]) {
+      const response = await face.request("/v1/tokens/exchange", { method: "POST", json: {}, headers });
+      assert.equal(response.status, 401);
+    }
+  });
+
+  for (const [kind, headers] of [
+    ["a password that holds colons", basic("alice", ALICE.password)],
+    ["a JWT", bearer(ALICE.jwt)],
+  ] as const)
+    test(`POST /v1/tokens makes a token for ${kind}`, async () => {
+      const response = await face.request("/v1/tokens", {
+        method: "POST",
+        json: { token: { name: "Scalingo CLI - host", id: "", unknown: 1 } },
+        headers,
+      });
+      const token = { id: "t2", name: "Scalingo CLI - host", created_at: AT, last_used_at: AT, token: ALICE.apiToken };
+      assert.deepEqual(await answerOf(response), { status: 201, body: { token } });
+    });
+
+  test("GET /v1/tokens lists tokens without their secrets", async () => {
+    const tokens = [{ id: "t1", name: "laptop", created_at: AT, last_used_at: null }];
+    assert.deepEqual(await answerOf(await face.request("/v1/tokens")), { status: 200, body: { tokens } });
+  });
+
+  test("DELETE /v1/tokens/ID answers 204 without a body", async () => {
+    assert.deepEqual(await answerOf(await face.request("/v1/tokens/t1", { method: "DELETE" })), {
+      status: 204,
+      body: null,
+    });
+  });
+});
+
+describe("users", () => {
+  const ALICE_JSON = {
+    id: OWNER_ID,
+    username: "alice",
+    email: "alice@example.com",
+    fullname: "Alice",
+    flags: {},
+    created_at: AT,
+    platform_owner: true,
+  };
+
+  test("GET /v1/users/self tells who asks, and never an admin flag", async () => {
+    assert.deepEqual(await answerOf(await face.request("/v1/users/self?")), {
+      status: 200,
+      body: { user: ALICE_JSON },
+    });
+  });
+
+  test("POST /v1/users makes a user, with an empty full name when none is given", async () => {
+    const bob = { username: "bob", email: "bob@example.com" };
+    const response = await face.request("/v1/users", {
+      method: "POST",
+      json: { user: { ...bob, password: "secret" } },
+    });
+    assert.deepEqual(await answerOf(response), {
+      status: 201,
+      body: { user: { ...ALICE_JSON, ...bob, fullname: "" } },
+    });
+  });
+});
+
+describe("apps and variables", () => {
+  test("GET /v1/apps? lists apps", async () => {
+    assert.deepEqual(await answerOf(await face.request("/v1/apps?")), { status: 200, body: { apps: [APP] } });
+  });
+
+  test("POST /v1/apps makes one and ignores fields it doesn't know", async () => {
+    const response = await face.request("/v1/apps", {
+      method: "POST",
+      json: { app: { name: "other", hds_resource: true, project_id: null } },
+    });
+    assert.deepEqual(await answerOf(response), {
+      status: 201,
+      body: { app: { ...APP, name: "other", status: "new" } },
+    });
+  });
+
+  for (const key of ["my-app", APP_ID])
+    test(`GET /v1/apps/${key} shows it`, async () => {
+      assert.deepEqual(await answerOf(await face.request(`/v1/apps/${key}?`)), { status: 200, body: { app: APP } });
+    });
+
+  test("DELETE /v1/apps/APP needs its name once more", async () => {
+    const remove = (query: string): Promise<Response> => face.request(`/v1/apps/my-app${query}`, { method: "DELETE" });
+    assert.equal((await remove("?current_name=my-app")).status, 204);
+    assert.equal((await remove("?current_name=other")).status, 400);
+    assert.deepEqual(await answerOf(await remove("?")), {
+      status: 422,
+      body: { errors: { current_name: ["is required"] } },
+    });
+  });
+
+  test("GET /v1/apps/APP/variables replaces aliases only when asked not to show them", async () => {
+    const valueWith = async (query: string): Promise<unknown> => {
+      const { body } = await answerOf(await face.request(`/v1/apps/my-app/variables${query}`));
+      const { variables } = body as { variables: { value: string }[] }; // its shape is what this test checks
+      return variables[0]?.value;
+    };
+    assert.equal(await valueWith("?aliases=true"), "$SCALINGO_POSTGRESQL_URL");
+    assert.equal(await valueWith("?"), "$SCALINGO_POSTGRESQL_URL");
+    assert.equal(await valueWith("?aliases=false"), "postgresql://u:p@127.0.0.1:15432/d?sslmode=prefer");
+    assert.equal((await face.request("/v1/apps/my-app/variables?aliases=perhaps")).status, 422);
+  });
+});
+
+describe("addon providers and addons", () => {
+  test("GET /v1/addon_providers lists PostgreSQL", async () => {
+    assert.deepEqual(await answerOf(await face.request("/v1/addon_providers?")), {
+      status: 200,
+      body: { addon_providers: [PROVIDER] },
+    });
+  });
+
+  for (const provider of ["postgresql", "scalingo-postgresql"])
+    test(`GET /v1/addon_providers/${provider}/plans lists plans`, async () => {
+      const response = await face.request(`/v1/addon_providers/${provider}/plans?show_all=false`);
+      assert.deepEqual(await answerOf(response), { status: 200, body: { plans: [PLAN] } });
+    });
+
+  test("GET /v1/apps/APP/addons lists them with plan and provider", async () => {
+    assert.deepEqual(await answerOf(await face.request("/v1/apps/my-app/addons?")), {
+      status: 200,
+      body: { addons: [ADDON] },
+    });
+  });
+
+  test("POST /v1/apps/APP/addons answers 201 with addon, message and variables", async () => {
+    const response = await face.request("/v1/apps/my-app/addons", {
+      method: "POST",
+      json: { addon: { addon_provider_id: "postgresql", plan_id: PLAN.id, options: null } },
+    });
+    assert.deepEqual(await answerOf(response), {
+      status: 201,
+      body: {
+        addon: { ...ADDON, status: "provisioning", provisioned_at: null },
+        message: "Your database is being provisioned",
+        variables: ["SCALINGO_POSTGRESQL_URL"],
+      },
+    });
+  });
+
+  test("GET, POST token and DELETE of one addon", async () => {
+    const path = `/v1/apps/my-app/addons/${ADDON_ID}`;
+    assert.deepEqual(await answerOf(await face.request(path)), { status: 200, body: { addon: ADDON } });
+    assert.deepEqual(await answerOf(await face.request(`${path}/token`, { method: "POST", json: {} })), {
+      status: 200,
+      body: { addon: { ...ADDON, token: ALICE.addonToken } },
+    });
+    assert.equal((await face.request(path, { method: "DELETE" })).status, 204);
+  });
+});
+
+describe("the database API", () => {
+  const asAddon = { headers: bearer(ALICE.addonToken) };
+
+  test("GET /api/databases/ADDON shows the database to its addon's token and to its user", async () => {
+    for (const headers of [bearer(ALICE.addonToken), bearer(ALICE.jwt)]) {
+      const { status, body } = await answerOf(await face.request(`/api/databases/${ADDON_ID}?`, { headers }));
+      assert.equal(status, 200);
+      assert.deepEqual(body, {
+        database: {
+          id: ADDON_ID,
+          resource_id: "my_app_4553",
+          app_name: "my-app",
+          created_at: AT,
+          encryption_at_rest: false,
+          plan: "postgresql-starter-512",
+          status: "running",
+          status_reason: null,
+          type_id: "postgresql",
+          type_name: "postgresql",
+          version_id: "15.18",
+          next_version_id: null,
+          readable_version: "15.18",
+          hostname: "127.0.0.1",
+          cluster: "local",
+          current_operation_id: null,
+          features: [],
+          instances: [
+            {
+              id: ADDON_ID,
+              hostname: "127.0.0.1",
+              port: 15_432,
+              status: "running",
+              type: "db-node",
+              features: [],
+              private_ip: null,
+            },
+          ],
+          periodic_backups_enabled: false,
+          periodic_backups_scheduled_at: [],
+          maintenance_window: { weekday_utc: 2, starting_hour_utc: 22, duration_in_hour: 8 },
+        },
+      });
+    }
+  });
+
+  test("backups are listed, made, shown, cancelled and linked", async () => {
+    const path = `/api/databases/${ADDON_ID}/backups`;
+    const post = { ...asAddon, method: "POST", json: {} };
+    assert.deepEqual(await answerOf(await face.request(`${path}?`, asAddon)), {
+      status: 200,
+      body: { database_backups: [BACKUP] },
+    });
+    assert.deepEqual(await answerOf(await face.request(path, post)), {
+      status: 201,
+      body: {
+        database_backup: { ...BACKUP, status: "scheduled", name: null, size: null, started_at: null, ended_at: null },
+      },
+    });
+    assert.deepEqual(await answerOf(await face.request(`/api/backups/${BACKUP_ID}?`, asAddon)), {
+      status: 200,
+      body: { database_backup: BACKUP },
+    });
+    assert.deepEqual(await answerOf(await face.request(`${path}/${BACKUP_ID}/cancel`, post)), {
+      status: 200,
+      body: {
+        database_backup: {
+          ...BACKUP,
+          status: "error",
+          error: { code: "cancelled", message: "It was cancelled", hint: null },
+        },
+      },
+    });
+    assert.deepEqual(await answerOf(await face.request(`${path}/${BACKUP_ID}/archive`, asAddon)), {
+      status: 200,
+      body: {
+        download_url: `http://127.0.0.1:8420/downloads/backups/${BACKUP_ID}?expires=1&signature=${SIGNATURE}`,
+      },
+    });
+  });
+});
+
+describe("status", () => {
+  test("GET /v1/status tells platform and databases", async () => {
+    assert.deepEqual(await answerOf(await face.request("/v1/status")), {
+      status: 200,
+      body: {
+        platform: { version: "0.1.0", state: "ready" },
+        databases: [
+          {
+            app: "my-app",
+            addon_id: ADDON_ID,
+            resource_id: "my_app_4553",
+            status: "running",
+            status_reason: null,
+            last_backup: BACKUP,
+            last_good_backup: null,
+          },
+        ],
+      },
+    });
+  });
+});
