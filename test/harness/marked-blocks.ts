@@ -1,0 +1,12 @@
+/**
+ * The shell commands of a Markdown page that a test runs: each fenced `bash` block right below the line `<!-- test -->`, in order. Throws for a mark
+ * without such a block, which would silently test nothing.
+ */
+export function markedBlocks(markdown: string): string[] {
+  const [, ...parts] = markdown.split(/^<!-- test -->$/m);
+  return parts.map((part) => {
+    const block = /^\n```bash\n([\s\S]*?)^```$/m.exec(part);
+    if (block?.index !== 0) throw new Error(`No bash block right below a mark: "${part.trim().slice(0, 60)}"`);
+    return block[1] ?? "";
+  });
+}
