@@ -1,0 +1,231 @@
+import { execFile } from "node:child_process";
+import { rename, rm, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Clock } from "../core/clock.ts";
+import { systemErrorCode } from "../core/errors.ts";
+import { type Connection, withSession } from "../postgres/connection.ts";
+import { type Programs, choosePrograms, programPath } from "../postgres/programs.ts";
+import { readServerVersion, readSystemIdentifier } from "../postgres/server-facts.ts";
+import { type Authority, ensureServerCertificate } from "./authority.ts";
+import { BACKUP_ROLE, type ManagedPasswords, REPLICATION_ROLE, provisionRoles } from "./managed-roles.ts";
+import { prepareRuntimeFolder } from "./runtime-folder.ts";
+import { reloadServer, startServer, stopServer } from "./server.ts";
+import { type ServerDefinition, superuserConnection } from "./server-definition.ts";
+import { makePassage } from "./server-files.ts";
+import { initServer } from "./server-init.ts";
+import { serverSettings } from "./server-settings.ts";
+import type { SupervisedServer } from "./supervisor.ts";
+import { type ServiceUser, spawnIdentity } from "./service-user.ts";
+
+/** The machine that runs managed databases. */
+export interface ManagedHost {
+  readonly home: string;
+  /** Of `runtimeFolder()`, prepared. */
+  readonly runtimeFolder: string;
+  readonly user: ServiceUser;
+  /** Of `findPrograms()`. */
+  readonly installed: readonly Programs[];
+  /** Address that servers listen on; `*` for all. */
+  readonly bind: string;
+  readonly authority: Authority;
+  readonly clock: Clock;
+}
+
+/** One managed database, as the control database describes it. */
+export interface ManagedDatabase {
+  readonly addonId: string;
+  /** The resource id, `my_app_4553`: name of the server, the owner role and the database. */
+  readonly name: string;
+  readonly major: number;
+  readonly port: number;
+  readonly memoryBytes: number;
+  /** Name that stands in its URI, when it isn't the address; goes into its certificate. */
+  readonly hostName?: string;
+}
+
+export interface ProvisionedDatabase {
+  /** `15.18` */
+  readonly version: string;
+  /** 64 bits, as decimal digits. */
+  readonly systemIdentifier: string;
+}
+
+/** Asking postgres for one setting. */
+const QUESTION_TIMEOUT_MS = 20_000;
+/** The data is to be deleted, so a clean shutdown is only a courtesy to clients. */
+const REMOVAL_STOP_TIMEOUT_MS = 5_000;
+const WILDCARD_ADDRESSES = new Set(["*", "0.0.0.0", "::"]);
+
+const ACCESS_RULES = [
+  // The word "all" in the database column doesn't match replication: it needs lines of its own.
+  `local replication ${REPLICATION_ROLE} scram-sha-256`,
+  `host replication ${REPLICATION_ROLE} all scram-sha-256`,
+  "local all all scram-sha-256",
+  "host all all all scram-sha-256",
+] as const;
+
+const execute = promisify(execFile);
+
+/**
+ * Makes the database's server from nothing, or from wherever an interrupted call stopped: data folder, certificate, roles, database. Leaves it running; give it
+ * to a `Supervisor` then. `port_in_use` when somebody else has its port, errors of `initServer()` and `startServer()`; after any of them it may be called again.
+ */
+export async function provisionManagedDatabase(
+  host: ManagedHost,
+  database: ManagedDatabase,
+  { passwords, signal }: { readonly passwords: ManagedPasswords; readonly signal?: AbortSignal },
+): Promise<ProvisionedDatabase> {
+  const cancellation = signal === undefined ? {} : { signal };
+  const server = await prepareManagedServer(host, database);
+  await initServer(server, cancellation);
+  await startServer(server, { clock: host.clock, ...cancellation });
+  const superuser = superuserConnection(server);
+  await provisionRoles(superuser, { name: database.name, passwords, ...cancellation });
+  return withSession(superuser, { applicationName: "tidemark provision", ...cancellation }, async (client) => ({
+    version: (await readServerVersion(client)).version,
+    systemIdentifier: await readSystemIdentifier(client),
+  }));
+}
+
+/**
+ * How the database's server is to run now, its certificate and socket folder made ready. Settings follow the plan's memory and the free disk, so call it before
+ * each start. `programs_missing` when its major version is no longer installed.
+ */
+export async function prepareManagedServer(host: ManagedHost, database: ManagedDatabase): Promise<ServerDefinition> {
+  const programs = choosePrograms(host.installed, database.major);
+  const folder = managedFolder(host, database);
+  await prepareRuntimeFolder(host.runtimeFolder, host.user);
+  await makePassage(folder);
+  await ensureCertificate(host, database);
+  const settings = serverSettings({
+    memoryBytes: database.memoryBytes,
+    freeDiskBytes: await freeDiskBytes(host.home),
+    major: programs.major,
+    walCompression: (await supportsLz4(programs, host.user)) ? "lz4" : "pglz",
+  });
+  return {
+    name: database.name,
+    programs,
+    user: host.user,
+    folder,
+    dataFolder: dataFolderOf(host, database),
+    socketFolder: host.runtimeFolder,
+    port: database.port,
+    listenAddresses: host.bind,
+    settings: { ...settings, ...tlsSettings(folder) },
+    accessRules: ACCESS_RULES,
+  };
+}
+
+/** The database as a `Supervisor` takes it into care. */
+export function supervisedDatabase(host: ManagedHost, database: ManagedDatabase): SupervisedServer {
+  return {
+    id: database.addonId,
+    dataFolder: dataFolderOf(host, database),
+    define: () => prepareManagedServer(host, database),
+  };
+}
+
+/** Renews the server's certificate when its end is near and has the server read it. For a daily call. */
+export async function renewCertificate(host: ManagedHost, database: ManagedDatabase): Promise<"kept" | "renewed"> {
+  const outcome = await ensureCertificate(host, database);
+  if (outcome === "renewed") await reloadServer(await prepareManagedServer(host, database));
+  return outcome;
+}
+
+/**
+ * Stops the server and deletes all that it had on this machine, its data first of all. May be called again after an interruption, and for a database that was never
+ * made. A supervisor must have let go of it before.
+ */
+export async function removeManagedDatabase(
+  host: ManagedHost,
+  database: Pick<ManagedDatabase, "addonId" | "port">,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const folder = managedFolder(host, database);
+  const dataFolder = dataFolderOf(host, database);
+  const cancellation = signal === undefined ? {} : { signal };
+  await stopServer({ dataFolder }, { clock: host.clock, fastTimeoutMs: REMOVAL_STOP_TIMEOUT_MS, ...cancellation });
+  // Half-deleted data must not look like a server: it loses its name first.
+  const doomed = `${folder}.removed`;
+  await rm(doomed, { recursive: true, force: true });
+  await renameIfPresent(folder, doomed);
+  await rm(doomed, { recursive: true, force: true });
+  const socket = join(host.runtimeFolder, `.s.PGSQL.${database.port}`);
+  await rm(socket, { force: true });
+  await rm(`${socket}.lock`, { force: true });
+}
+
+/** For pg_dump and its watcher, on this machine. */
+export function backupConnection(host: ManagedHost, database: ManagedDatabase, password: string): Connection {
+  return { ...socketOf(host, database), user: BACKUP_ROLE, password, database: database.name };
+}
+
+/** For the replication protocol, and for SQL about it in the database `postgres`. */
+export function replicationConnection(host: ManagedHost, database: ManagedDatabase, password: string): Connection {
+  return { ...socketOf(host, database), user: REPLICATION_ROLE, password, database: "postgres" };
+}
+
+/** As the database's owner, on this machine. Clients elsewhere are told an address and a port instead of a socket. */
+export function ownerConnection(host: ManagedHost, database: ManagedDatabase, password: string): Connection {
+  return { ...socketOf(host, database), user: database.name, password, database: database.name };
+}
+
+function socketOf(host: ManagedHost, database: ManagedDatabase): Pick<Connection, "host" | "port"> {
+  return { host: host.runtimeFolder, port: database.port };
+}
+
+function managedFolder(host: ManagedHost, database: Pick<ManagedDatabase, "addonId">): string {
+  return join(host.home, "databases", database.addonId);
+}
+
+function dataFolderOf(host: ManagedHost, database: Pick<ManagedDatabase, "addonId">): string {
+  return join(managedFolder(host, database), "data");
+}
+
+async function ensureCertificate(host: ManagedHost, database: ManagedDatabase): Promise<"kept" | "renewed"> {
+  const address = WILDCARD_ADDRESSES.has(host.bind) ? [] : [host.bind];
+  const name = database.hostName === undefined ? [] : [database.hostName];
+  return ensureServerCertificate(host.authority, {
+    folder: join(managedFolder(host, database), "tls"),
+    hosts: [...address, ...name],
+    user: host.user,
+    now: host.clock.now(),
+  });
+}
+
+function tlsSettings(folder: string): Record<string, string> {
+  return {
+    ssl: "on",
+    ssl_cert_file: join(folder, "tls", "server.crt"),
+    ssl_key_file: join(folder, "tls", "server.key"),
+    ssl_min_protocol_version: "TLSv1.2",
+  };
+}
+
+async function freeDiskBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
+/** Asked of the program itself: it refuses a value that it wasn't built for. */
+async function supportsLz4(programs: Programs, user: ServiceUser): Promise<boolean> {
+  const question = ["-C", "wal_compression", "-c", "wal_compression=lz4", "-c", "config_file=/dev/null", "-D", "/"];
+  return execute(programPath(programs, "postgres"), question, {
+    ...spawnIdentity(user),
+    cwd: "/",
+    timeout: QUESTION_TIMEOUT_MS,
+  }).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function renameIfPresent(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (systemErrorCode(error) !== "ENOENT") throw error;
+  }
+}
