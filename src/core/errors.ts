@@ -132,6 +132,12 @@ export const ERROR_TABLE = {
   interrupted: row("user", 499, 130, "The command was stopped by Ctrl+C"),
   platform_unreachable: row("transient", 503, 1, "No platform answers at the address that the command line uses"),
   reply_unreadable: row("permanent", 502, 1, "What answers at the platform's address doesn't speak its API"),
+  backup_failed: row(
+    "permanent",
+    500,
+    1,
+    "The backup that the command line waited for ended with an error; the message says which",
+  ),
   download_incomplete: row("transient", 502, 1, "A download was cut and could not be taken up again"),
 
   // Programming mistakes

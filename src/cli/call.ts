@@ -1,0 +1,77 @@
+import { TidemarkError } from "../core/errors.ts";
+import type { ParsedInput } from "./command-tree.ts";
+import { createClient } from "./client.ts";
+import type { CommandLineOptions } from "./command-line-options.ts";
+import type { CommandCall } from "./command.ts";
+import { resolveLogin } from "./login.ts";
+import { createOutput } from "./output.ts";
+import type { Output } from "./output.ts";
+import { createPrompt } from "./prompt.ts";
+import type { Settings } from "./settings.ts";
+import { loadTimeZone } from "./time-zone.ts";
+import { createTransport } from "./transport.ts";
+
+/** Gathers what a command needs. Nothing is read or sent before the command asks for it. */
+export function createCall({
+  parsed,
+  options,
+  settings,
+  output,
+  json,
+  signal,
+  interrupt,
+  endWith,
+}: {
+  parsed: ParsedInput;
+  options: CommandLineOptions;
+  settings: Settings;
+  output: Output;
+  json: boolean;
+  signal: AbortSignal;
+  interrupt: () => void;
+  endWith: (exitCode: number) => void;
+}): CommandCall {
+  const { streams, clock } = options;
+  const option = (name: string): string | undefined => {
+    const value = parsed.options[camelCase(name)];
+    return typeof value === "string" ? value : undefined;
+  };
+  const loginFlags = { url: option("url"), token: option("token") };
+  const transport: CommandCall["transport"] = (url) =>
+    createTransport({ url, userAgent: `Tidemark CLI v${options.version}`, signal });
+  return {
+    argument: (index) => parsed.values[index] ?? "",
+    optionalArgument: (index) => parsed.values[index],
+    option,
+    flag: (name) => parsed.options[camelCase(name)] === true,
+    json,
+    output,
+    prompt: createPrompt({ streams, signal, interrupt }),
+    streams,
+    settings,
+    loginFlags,
+    clock,
+    hostName: options.hostName,
+    signal,
+    local: options.local,
+    app: () => option("app") ?? settings.app ?? missing("application", "app"),
+    addon: () => option("addon") ?? settings.addon ?? missing("addon", "addon"),
+    timeZone: () => loadTimeZone(settings.timeZone),
+    async connect() {
+      const login = await resolveLogin(loginFlags, settings);
+      return createClient({ login, transport: transport(login.url), clock });
+    },
+    transport,
+    quieterOutput: (change) => createOutput({ streams, json, coloursWanted: settings.coloursWanted, ...change }),
+    endWith,
+  };
+}
+
+/** Commander keeps `--password-stdin` as `passwordStdin`. */
+function camelCase(name: string): string {
+  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function missing(what: string, flag: string): never {
+  throw new TidemarkError("usage", `Unable to find the ${what} name, please use --${flag} flag.`);
+}

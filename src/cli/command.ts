@@ -1,0 +1,77 @@
+import type { Clock } from "../core/clock.ts";
+import type { PlatformClient } from "./client.ts";
+import type { LoginFlags } from "./login.ts";
+import type { Output } from "./output.ts";
+import type { Prompt } from "./prompt.ts";
+import type { Settings } from "./settings.ts";
+import type { CommandLineStreams } from "./streams.ts";
+import type { TimeZone } from "./time-zone.ts";
+import type { Transport } from "./transport.ts";
+
+export type CommandGroup = "Account" | "Apps" | "Databases" | "Backups" | "Platform";
+
+/** One command: what its help says, and what it does. */
+export interface CommandSpec {
+  /** Words with a space between, such as `owner reset-password`. */
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  readonly group: CommandGroup;
+  /** One line, no full stop. */
+  readonly summary: string;
+  /** More about it, below the summary. */
+  readonly details?: string;
+  /** In order; `<name>` is required, `[name]` not. */
+  readonly arguments?: readonly { readonly name: string; readonly summary: string }[];
+  readonly options?: readonly { readonly flags: string; readonly summary: string }[];
+  /** Command lines without the program's name. */
+  readonly examples: readonly string[];
+  /** It is stopped by signals in its own way: Ctrl+C is left to it. */
+  readonly handlesSignals?: true;
+  /**
+   * Does it. A failure is thrown; the program prints it and ends with the exit code that its code has in the table of errors.
+   * Ends with the reason of `call.signal` soon after that aborts.
+   */
+  run(call: CommandCall): Promise<void>;
+}
+
+/** What the platform's own process offers to the commands that run on its machine. */
+export interface LocalCommands {
+  /** Runs the platform until it is stopped; its exit code. `roles` as typed, undefined for all. */
+  serve(options: { roles: string | undefined }): Promise<number>;
+  /** Gives the platform's owner a new password and tells it. */
+  resetOwnerPassword(): Promise<{ username: string; password: string }>;
+}
+
+/** One invocation of a command. */
+export interface CommandCall {
+  /** A required argument. */
+  argument(index: number): string;
+  optionalArgument(index: number): string | undefined;
+  /** Value of an option, by its long name without hyphens before (`output`); undefined when not given. */
+  option(name: string): string | undefined;
+  flag(name: string): boolean;
+  readonly json: boolean;
+  readonly output: Output;
+  readonly prompt: Prompt;
+  readonly streams: CommandLineStreams;
+  readonly settings: Settings;
+  readonly loginFlags: LoginFlags;
+  readonly clock: Clock;
+  readonly hostName: string;
+  /** Aborts on Ctrl+C (with the error `interrupted`) and when standard output was closed. */
+  readonly signal: AbortSignal;
+  readonly local: LocalCommands;
+  /** The name or id of `--app`; `usage` when none was given. */
+  app(): string;
+  /** What `--addon` says, unresolved; `usage` when none was given. */
+  addon(): string;
+  timeZone(): Promise<TimeZone>;
+  /** The platform as the logged-in user. */
+  connect(): Promise<PlatformClient>;
+  /** The platform at this address, without a login. */
+  transport(url: string): Transport;
+  /** Another way to speak, for a command whose standard output carries a file. */
+  quieterOutput(change: { peopleOnStderr: boolean; silent: boolean }): Output;
+  /** Ends the program with this code although nothing failed: for `serve`, which has codes of its own. */
+  endWith(exitCode: number): void;
+}

@@ -1,0 +1,58 @@
+import { addons } from "./addons.ts";
+import { addonsAdd } from "./addons-add.ts";
+import { addonsInfo } from "./addons-info.ts";
+import { addonsList } from "./addons-list.ts";
+import { addonsPlans } from "./addons-plans.ts";
+import { addonsRemove } from "./addons-remove.ts";
+import { apps } from "./apps.ts";
+import { backups } from "./backups.ts";
+import { backupsCancel } from "./backups-cancel.ts";
+import { backupsCreate } from "./backups-create.ts";
+import { backupsDownload } from "./backups-download.ts";
+import { create } from "./create.ts";
+import { destroy } from "./destroy.ts";
+import { env } from "./env.ts";
+import { envGet } from "./env-get.ts";
+import { login } from "./login.ts";
+import { logout } from "./logout.ts";
+import { ownerResetPassword } from "./owner-reset-password.ts";
+import { regions } from "./regions.ts";
+import { serve } from "./serve.ts";
+import { status } from "./status.ts";
+import { tokens } from "./tokens.ts";
+import { tokensCreate } from "./tokens-create.ts";
+import { tokensRemove } from "./tokens-remove.ts";
+import { usersCreate } from "./users-create.ts";
+import { whoami } from "./whoami.ts";
+
+import type { CommandSpec } from "../command.ts";
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly CommandSpec[] = [
+  login,
+  logout,
+  whoami,
+  tokens,
+  tokensCreate,
+  tokensRemove,
+  usersCreate,
+  apps,
+  create,
+  destroy,
+  env,
+  envGet,
+  addons,
+  addonsList,
+  addonsPlans,
+  addonsAdd,
+  addonsInfo,
+  addonsRemove,
+  backups,
+  backupsCreate,
+  backupsCancel,
+  backupsDownload,
+  status,
+  regions,
+  serve,
+  ownerResetPassword,
+];

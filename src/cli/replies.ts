@@ -1,0 +1,174 @@
+import { flag, instant, list, nullable, number, record, text } from "./decode.ts";
+import type { Decoder } from "./decode.ts";
+
+/** The parts of the API's replies that commands show. Everything else in a reply is left alone, and `--json` prints it. */
+export interface User {
+  readonly id: string;
+  readonly username: string;
+  readonly email: string;
+}
+
+export interface Token {
+  readonly id: string;
+  readonly name: string;
+  readonly created_at: Date | null;
+  readonly last_used_at: Date | null;
+}
+
+export interface App {
+  readonly name: string;
+  readonly status: string;
+  readonly owner: User;
+  readonly project: { readonly name: string } | null;
+}
+
+export interface Addon {
+  readonly id: string;
+  readonly resource_id: string;
+  readonly status: string;
+  readonly plan: { readonly name: string; readonly display_name: string };
+  readonly addon_provider: { readonly id: string; readonly name: string };
+}
+
+export interface Database {
+  readonly status: string;
+  readonly type_name: string;
+  readonly readable_version: string | null;
+  readonly features: readonly { readonly name: string; readonly status: string }[];
+  readonly maintenance_window: {
+    readonly weekday_utc: number;
+    readonly starting_hour_utc: number;
+    readonly duration_in_hour: number;
+  } | null;
+}
+
+export interface Backup {
+  readonly id: string;
+  readonly name: string | null;
+  readonly created_at: Date;
+  readonly size: number | null;
+  readonly status: string;
+  readonly method: string | null;
+  readonly progress_bytes: number | null;
+  readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
+}
+
+export interface DatabaseHealth {
+  readonly app: string;
+  readonly resource_id: string;
+  readonly status: string;
+  readonly status_reason: string | null;
+  readonly last_backup: Backup | null;
+  readonly last_good_backup: Backup | null;
+}
+
+const user: Decoder<User> = record<User>({ id: text, username: text, email: text });
+
+const token: Decoder<Token> = record<Token>({
+  id: text,
+  name: text,
+  created_at: nullable(instant),
+  last_used_at: nullable(instant),
+});
+
+const app: Decoder<App> = record<App>({
+  name: text,
+  status: text,
+  owner: user,
+  project: nullable(record<{ name: string }>({ name: text })),
+});
+
+const addon: Decoder<Addon> = record<Addon>({
+  id: text,
+  resource_id: text,
+  status: text,
+  plan: record<Addon["plan"]>({ name: text, display_name: text }),
+  addon_provider: record<Addon["addon_provider"]>({ id: text, name: text }),
+});
+
+const database: Decoder<Database> = record<Database>({
+  status: text,
+  type_name: text,
+  readable_version: nullable(text),
+  features: list(record<{ name: string; status: string }>({ name: text, status: text })),
+  maintenance_window: nullable(
+    record<{ weekday_utc: number; starting_hour_utc: number; duration_in_hour: number }>({
+      weekday_utc: number,
+      starting_hour_utc: number,
+      duration_in_hour: number,
+    }),
+  ),
+});
+
+const backup: Decoder<Backup> = record<Backup>({
+  id: text,
+  name: nullable(text),
+  created_at: instant,
+  size: nullable(number),
+  status: text,
+  method: nullable(text),
+  progress_bytes: nullable(number),
+  error: nullable(
+    record<{ code: string; message: string; hint: string | null }>({ code: text, message: text, hint: nullable(text) }),
+  ),
+});
+
+const health: Decoder<DatabaseHealth> = record<DatabaseHealth>({
+  app: text,
+  resource_id: text,
+  status: text,
+  status_reason: nullable(text),
+  last_backup: nullable(backup),
+  last_good_backup: nullable(backup),
+});
+
+interface Variable {
+  readonly name: string;
+  readonly value: string;
+}
+
+interface Region {
+  readonly name: string;
+  readonly display_name: string;
+  readonly api: string;
+  readonly default: boolean | null;
+}
+
+export const exchangeReply = record<{ token: string }>({ token: text });
+export const userReply = record<{ user: User }>({ user });
+export const tokensReply = record<{ tokens: Token[] }>({ tokens: list(token) });
+export const newTokenReply = record<{ token: { id: string; name: string; token: string } }>({
+  token: record<{ id: string; name: string; token: string }>({ id: text, name: text, token: text }),
+});
+export const regionsReply = record<{ regions: Region[] }>({
+  regions: list(record<Region>({ name: text, display_name: text, api: text, default: nullable(flag) })),
+});
+export const appsReply = record<{ apps: App[] }>({ apps: list(app) });
+export const appReply = record<{ app: App }>({ app });
+export const variablesReply = record<{ variables: Variable[] }>({
+  variables: list(record<Variable>({ name: text, value: text })),
+});
+export const providersReply = record<{ addon_providers: { id: string; name: string }[] }>({
+  addon_providers: list(record<{ id: string; name: string }>({ id: text, name: text })),
+});
+export const plansReply = record<{ plans: { id: string; name: string; display_name: string }[] }>({
+  plans: list(record<{ id: string; name: string; display_name: string }>({ id: text, name: text, display_name: text })),
+});
+export const addonsReply = record<{ addons: Addon[] }>({ addons: list(addon) });
+export const addonReply = record<{ addon: Addon }>({ addon });
+export const newAddonReply = record<{ addon: Addon; message: string | null; variables: string[] | null }>({
+  addon,
+  message: nullable(text),
+  variables: nullable(list(text)),
+});
+export const addonTokenReply = record<{ addon: { token: string } }>({
+  addon: record<{ token: string }>({ token: text }),
+});
+export const databaseReply = record<{ database: Database }>({ database });
+export const backupsReply = record<{ database_backups: Backup[] }>({ database_backups: list(backup) });
+export const backupReply = record<{ database_backup: Backup }>({ database_backup: backup });
+export const archiveReply = record<{ download_url: string }>({ download_url: text });
+export const statusReply = record<{ platform: { version: string; state: string }; databases: DatabaseHealth[] }>({
+  platform: record<{ version: string; state: string }>({ version: text, state: text }),
+  databases: list(health),
+});
