@@ -46,9 +46,10 @@ export function registerDownloads(router: Router): void {
       ...c.req.valid("query"),
     });
     const selection = select(c, download);
+    // The body first: an archive that can't be read is answered with its error, which is no file and has none of its headers.
+    const body = c.req.method === "HEAD" ? null : await openBody(c, download, selection);
     setFileHeaders(c, download, selection);
-    if (c.req.method === "HEAD") return c.body(null, 200);
-    return c.body(await openBody(c, download, selection), selection.status);
+    return body === null ? c.body(null, 200) : c.body(body, selection.status);
   });
 }
 
@@ -109,6 +110,7 @@ async function* sendBytes(c: Context<FaceEnv>, body: OpenBody): AsyncGenerator<U
   const { download, selection, iterator } = body;
   const log = c.var.face.logger.child({ requestId: c.var.requestId, backupId: download.backupId });
   let sentBytes = 0;
+  let outcome: "sent" | "left" | "failed" = "left";
   try {
     for (let next = body.first; !next.done; next = await iterator.next()) {
       sentBytes += next.value.byteLength;
@@ -116,12 +118,17 @@ async function* sendBytes(c: Context<FaceEnv>, body: OpenBody): AsyncGenerator<U
       yield next.value;
     }
     if (sentBytes !== selection.lengthBytes) throw wrongLength(download, sentBytes);
-    log.info({ sentBytes }, "Sent an archive");
+    outcome = "sent";
   } catch (error) {
-    if (c.req.raw.signal.aborted) log.info({ sentBytes }, "The client left before the archive was sent");
-    else log.error({ sentBytes, err: error }, "Could not read an archive while sending it; the connection is cut");
+    if (!c.req.raw.signal.aborted) {
+      outcome = "failed";
+      log.error({ sentBytes, err: error }, "Could not read an archive while sending it; the connection is cut");
+    }
     c.env.outgoing.destroy();
   } finally {
+    // A client that leaves makes the stream return this generator at its yield: no error passes by then.
+    if (outcome === "left") log.info({ sentBytes }, "The client left before the archive was sent");
+    if (outcome === "sent") log.info({ sentBytes }, "Sent an archive");
     await iterator.return?.();
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Services } from "../../src/control/services.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Logger } from "../../src/core/logger.ts";
@@ -24,6 +25,17 @@ export const bearer = (token: string): Record<string, string> => ({ Authorizatio
 export const basic = (name: string, password: string): Record<string, string> => ({
   Authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`,
 });
+
+const CONDITION_DEADLINE_MS = 30_000;
+
+/** Waits until `condition` holds; fails when it doesn't within a time that only a hang needs. */
+export async function until(condition: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + CONDITION_DEADLINE_MS;
+  while (!condition()) {
+    if (performance.now() > deadlineMs) throw new Error(`not within ${CONDITION_DEADLINE_MS} ms: ${String(condition)}`);
+    await nextTurn();
+  }
+}
 
 /** Runs the HTTP face on a free port until the test ends. */
 export async function openFace(
@@ -56,7 +68,11 @@ export async function openFace(
     request(path, { json, ...init } = {}) {
       const headers = new Headers({ ...bearer(ALICE.jwt), "Content-Type": "application/json" });
       for (const [name, value] of new Headers(init.headers)) headers.set(name, value);
-      return fetch(`${url}${path}`, { ...(json === undefined ? {} : { body: JSON.stringify(json) }), ...init, headers });
+      return fetch(`${url}${path}`, {
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+        ...init,
+        headers,
+      });
     },
   };
 }
