@@ -37,7 +37,7 @@ export const IMPORT_TABLE: readonly ImportRule[] = [
   ),
   row("config", ["core"], "the only reader of the environment"),
   row(
-    "main",
+    "serve",
     [
       "core",
       "postgres",
@@ -53,9 +53,9 @@ export const IMPORT_TABLE: readonly ImportRule[] = [
       "control",
       "http",
       "gateway",
-      "cli",
       "config",
     ],
-    "puts the real parts together, so it alone may know everything",
+    "puts the real parts of a platform together, so it alone may know all of them",
   ),
+  row("main", ["core", "config", "cli", "serve"], "starts what the command line says, with the real clock and streams"),
 ];

@@ -22,11 +22,11 @@ export interface SourceFacts {
   readonly imports: readonly ImportFact[];
   /** Functions, methods and arrows; the callback of a `describe` is a chapter, not a function, and is left out. */
   readonly functions: readonly FunctionFact[];
-  /** `process.env`, `Date.now()`, `new Date()` without arguments, `Math.random()`, `Temporal.Now`, `console`, top-level `let`. */
+  /** `process.env`, `Date.now()`, `new Date()` without arguments, `Math.random()`, `Temporal.Now.instant()`, `console`, top-level `let`. */
   readonly uses: readonly UseFact[];
 }
 
-/** Members of globals that `uses` reports, as `object.member`. */
+/** Members of globals that `uses` reports. The machine's time zone (`Temporal.Now.timeZoneId`) is no time. */
 const WATCHED_MEMBERS = new Set([
   "process.env",
   "process.argv",
@@ -37,7 +37,11 @@ const WATCHED_MEMBERS = new Set([
   "process.stderr",
   "Date.now",
   "Math.random",
-  "Temporal.Now",
+  "Temporal.Now.instant",
+  "Temporal.Now.plainDateISO",
+  "Temporal.Now.plainDateTimeISO",
+  "Temporal.Now.plainTimeISO",
+  "Temporal.Now.zonedDateTimeISO",
 ]);
 
 /** Parses one TypeScript file. Throws when it doesn't parse. */
@@ -80,12 +84,20 @@ export function readFacts(path: string, text: string): SourceFacts {
         uses.push({ what: "new Date()", line: lineAt(node.start) });
     },
     MemberExpression(node) {
-      if (node.object.type !== "Identifier" || node.property.type !== "Identifier") return;
-      const what = node.object.name === "console" ? "console" : `${node.object.name}.${node.property.name}`;
-      if (what === "console" || WATCHED_MEMBERS.has(what)) uses.push({ what, line: lineAt(node.start) });
+      const what = dottedName(node);
+      if (what?.startsWith("console.") === true) uses.push({ what: "console", line: lineAt(node.start) });
+      else if (what !== undefined && WATCHED_MEMBERS.has(what)) uses.push({ what, line: lineAt(node.start) });
     },
   }).visit(program);
   return { imports, functions, uses };
+}
+
+/** `a.b.c` for an expression that is just that. */
+function dottedName(node: Node): string | undefined {
+  if (node.type === "Identifier") return node.name;
+  if (node.type !== "MemberExpression" || node.property.type !== "Identifier") return undefined;
+  const object = dottedName(node.object);
+  return object === undefined ? undefined : `${object}.${node.property.name}`;
 }
 
 /** Line number, from 1, of a character offset. */
