@@ -1,7 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Plan } from "../control/model.ts";
 import { answer, refusals } from "./api-schemas.ts";
-import { byUser } from "./authentication.ts";
 import type { Router } from "./context.ts";
 import { pathName } from "./validation.ts";
 
@@ -11,7 +10,10 @@ export const ProviderJson = z
     name: z.string(),
     short_description: z.string(),
     description: z.string(),
-    category: z.object({ id: z.string(), name: z.string() }),
+    category: z.object({ id: z.string(), name: z.string(), description: z.string(), position: z.int() }),
+    logo_url: z.string(),
+    provider_name: z.string(),
+    provider_url: z.string(),
     hds_available: z.boolean(),
   })
   .openapi("AddonProvider");
@@ -22,6 +24,7 @@ export const PlanJson = z
     name: z.string(),
     display_name: z.string(),
     description: z.string(),
+    price: z.number(),
     position: z.int(),
     on_demand: z.boolean(),
     disabled: z.boolean(),
@@ -37,7 +40,10 @@ export const POSTGRESQL_PROVIDER: z.infer<typeof ProviderJson> = {
   name: "PostgreSQL",
   short_description: "A PostgreSQL database with continuous and daily backups",
   description: "A PostgreSQL database with continuous and daily backups",
-  category: { id: "databases", name: "Databases" },
+  category: { id: "databases", name: "Databases", description: "Databases", position: 1 },
+  logo_url: "",
+  provider_name: "Tidemark",
+  provider_url: "",
   hds_available: false,
 };
 
@@ -46,11 +52,8 @@ const listProviders = createRoute({
   method: "get",
   path: "/v1/addon_providers",
   summary: "List the kinds of addons",
-  ...byUser,
-  responses: {
-    200: answer("PostgreSQL alone", z.object({ addon_providers: z.array(ProviderJson) })),
-    ...refusals(401),
-  },
+  security: [],
+  responses: { 200: answer("PostgreSQL alone", z.object({ addon_providers: z.array(ProviderJson) })), ...refusals() },
 });
 
 const listPlans = createRoute({
@@ -58,11 +61,12 @@ const listPlans = createRoute({
   method: "get",
   path: "/v1/addon_providers/{provider}/plans",
   summary: "List the plans of a provider",
-  ...byUser,
+  security: [],
   request: { params: z.object({ provider: pathName }) },
-  responses: { 200: answer("By position", z.object({ plans: z.array(PlanJson) })), ...refusals(401, 404) },
+  responses: { 200: answer("By position", z.object({ plans: z.array(PlanJson) })), ...refusals(404) },
 });
 
+/** Both are open to everyone: the same for all, and clients ask before they log in. */
 export function registerAddonProviders(router: Router): void {
   router.openapi(listProviders, (c) => c.json({ addon_providers: [POSTGRESQL_PROVIDER] }, 200));
   router.openapi(listPlans, (c) => {
@@ -82,6 +86,7 @@ export function viewPlan(plan: Plan): z.infer<typeof PlanJson> {
     name: plan.name,
     display_name: plan.displayName,
     description: plan.description,
+    price: 0,
     position: plan.position,
     on_demand: false,
     disabled: false,

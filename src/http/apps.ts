@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { App } from "../control/model.ts";
+import { TidemarkError } from "../core/errors.ts";
 import { answer, bodyRefusals, refusals, timestamp } from "./api-schemas.ts";
 import { byUser } from "./authentication.ts";
 import type { Router } from "./context.ts";
@@ -80,6 +81,8 @@ export function registerApps(router: Router): void {
     return c.json({ apps: apps.map((app) => viewApp(app, c.var.face.region.name)) }, 200);
   });
   router.openapi(createApp, async (c) => {
+    if (c.req.header("X-Dry-Run") === "true")
+      throw new TidemarkError("bad_request", "An app can't be made as a dry run here; nothing was made");
     const app = await c.var.face.services.apps.create(c.var.principal, c.req.valid("json").app);
     return c.json({ app: viewApp(app, c.var.face.region.name) }, 201);
   });

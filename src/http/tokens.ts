@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { ApiToken } from "../control/model.ts";
+import { TidemarkError } from "../core/errors.ts";
 import { answer, bodyRefusals, optionalTimestamp, refusals, timestamp } from "./api-schemas.ts";
 import { byApiToken, byPasswordOrUser, byUser } from "./authentication.ts";
 import type { Router } from "./context.ts";
@@ -11,6 +12,8 @@ const Token = z
 const NewToken = Token.extend({
   token: z.string().openapi({ description: "The secret; shown this once" }),
 }).openapi("NewToken");
+
+const tokenName = plainText(255);
 
 const exchangeToken = createRoute({
   operationId: "exchangeToken",
@@ -27,7 +30,10 @@ const createToken = createRoute({
   path: "/v1/tokens",
   summary: "Make an API token; with a password this is the login",
   ...byPasswordOrUser,
-  request: { body: jsonBody(fields({ token: fields({ name: plainText(255) }) })) },
+  request: {
+    // One of the clients of this API sends the name without the noun around it.
+    body: jsonBody(fields({ token: fields({ name: tokenName }).optional(), name: tokenName.optional() })),
+  },
   responses: { 201: answer("Made", z.object({ token: NewToken })), ...bodyRefusals(401, 429) },
 });
 
@@ -55,7 +61,11 @@ export function registerTokens(router: Router): void {
     c.json({ token: await c.var.face.services.identity.issueJwt(c.var.principal) }, 200),
   );
   router.openapi(createToken, async (c) => {
-    const token = await c.var.face.services.identity.createToken(c.var.principal, c.req.valid("json").token);
+    const body = c.req.valid("json");
+    const name = body.token?.name ?? body.name;
+    if (name === undefined)
+      throw new TidemarkError("invalid_fields", "A token needs a name", { fields: { name: ["is required"] } });
+    const token = await c.var.face.services.identity.createToken(c.var.principal, { name });
     return c.json({ token: { ...viewToken(token), token: token.secret } }, 201);
   });
   router.openapi(listTokens, async (c) => {

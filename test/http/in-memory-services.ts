@@ -28,7 +28,7 @@ const user: User = {
   isPlatformOwner: true,
   createdAt: AT,
 };
-export const PRINCIPAL: Principal = {
+const PRINCIPAL: Principal = {
   userId: user.id,
   username: user.username,
   email: user.email,

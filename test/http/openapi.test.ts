@@ -29,8 +29,14 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
 );
 
-/** Open to everyone: what tells whether and where the platform is, and downloads, whose address is signed. */
-const WITHOUT_CREDENTIALS = new Set(["GET /healthz", "GET /v1/regions", "GET /downloads/backups/{backup}"]);
+/** Open to everyone: what the platform is and offers, the same for all, and downloads, whose address is signed. */
+const WITHOUT_CREDENTIALS = new Set([
+  "GET /healthz",
+  "GET /v1/regions",
+  "GET /v1/addon_providers",
+  "GET /v1/addon_providers/{provider}/plans",
+  "GET /downloads/backups/{backup}",
+]);
 
 describe("/openapi.json", () => {
   test("is what docs/reference/openapi.json holds (node scripts/generate-openapi.ts)", () => {

@@ -31,6 +31,7 @@ const PLAN = {
   name: "postgresql-starter-512",
   display_name: "Starter 512M",
   description: "One instance, 512 MB",
+  price: 0,
   position: 1,
   on_demand: false,
   disabled: false,
@@ -43,7 +44,10 @@ const PROVIDER = {
   name: "PostgreSQL",
   short_description: "A PostgreSQL database with continuous and daily backups",
   description: "A PostgreSQL database with continuous and daily backups",
-  category: { id: "databases", name: "Databases" },
+  category: { id: "databases", name: "Databases", description: "Databases", position: 1 },
+  logo_url: "",
+  provider_name: "Tidemark",
+  provider_url: "",
   hds_available: false,
 };
 const ADDON = {
@@ -54,6 +58,7 @@ const ADDON = {
   status: "running",
   plan: PLAN,
   addon_provider: PROVIDER,
+  hds_resource: false,
   created_at: AT,
   provisioned_at: AT,
   deprovisioned_at: null,
@@ -145,6 +150,12 @@ describe("tokens", () => {
       assert.deepEqual(await answerOf(response), { status: 201, body: { token } });
     });
 
+  test("POST /v1/tokens takes the name without the noun around it, and needs one", async () => {
+    const create = (json: unknown): Promise<Response> => face.request("/v1/tokens", { method: "POST", json });
+    assert.equal((await create({ name: "laptop" })).status, 201);
+    assert.deepEqual(await answerOf(await create({})), { status: 422, body: { errors: { name: ["is required"] } } });
+  });
+
   test("GET /v1/tokens lists tokens without their secrets", async () => {
     const tokens = [{ id: "t1", name: "laptop", created_at: AT, last_used_at: null }];
     assert.deepEqual(await answerOf(await face.request("/v1/tokens")), { status: 200, body: { tokens } });
@@ -203,6 +214,12 @@ describe("apps and variables", () => {
       status: 201,
       body: { app: { ...APP, name: "other", status: "new" } },
     });
+  });
+
+  test("POST /v1/apps makes nothing of a dry run", async () => {
+    const headers = { "X-Dry-Run": "true" };
+    const response = await face.request("/v1/apps", { method: "POST", json: { app: { name: "other" } }, headers });
+    assert.equal(response.status, 400);
   });
 
   for (const key of ["my-app", APP_ID])
