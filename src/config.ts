@@ -23,6 +23,9 @@ export interface ServeConfig {
   readonly sample: boolean;
   /** A folder with PostgreSQL's programs, searched first. */
   readonly postgresqlBin: string | null;
+  /** Where programs are searched, and where the user's sockets may lie: the caller's own PATH and XDG_RUNTIME_DIR. */
+  readonly path: string;
+  readonly userRuntimeFolder: string | null;
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
 
@@ -120,6 +123,8 @@ export function readServeConfig(environment: Environment): ServeConfig {
     domain: read.TIDEMARK_DOMAIN ?? null,
     sample: read.TIDEMARK_SAMPLE,
     postgresqlBin: read.TIDEMARK_POSTGRESQL_BIN ?? null,
+    path: environment["PATH"] ?? "/usr/bin:/bin",
+    userRuntimeFolder: environment["XDG_RUNTIME_DIR"] || null,
     logLevel: read.TIDEMARK_LOG_LEVEL,
   });
 }

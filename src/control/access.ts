@@ -12,7 +12,7 @@ export type AddonRow = Selectable<AddonTable>;
 export type AddonFacts = AddonRow & {
   readonly app_name: string;
   readonly owner_id: AppTable["owner_id"];
-} & Pick<Selectable<DatabaseTable>, "host_id" | "port" | "version" | "status" | "status_reason">;
+} & Pick<Selectable<DatabaseTable>, "host_id" | "major" | "port" | "version" | "status" | "status_reason">;
 
 /** States in which an addon is there for its user. */
 export const LIVE_STATES = ["provisioning", "running"] as const;
@@ -86,6 +86,7 @@ function addonFacts(db: Db) {
       "apps.name as app_name",
       "apps.owner_id",
       "databases.host_id",
+      "databases.major",
       "databases.port",
       "databases.version",
       "databases.status",

@@ -99,6 +99,7 @@ async function createAddon(
       .values({
         addon_id: id,
         host_id: context.hostId,
+        major: context.newDatabaseMajor,
         port: null,
         version: null,
         status: "creating",

@@ -93,7 +93,7 @@ async function readVariables(
       resourceId: addon.resource_id,
       host: context.hostNameOf(addon.resource_id),
       port: addon.port,
-      password: await unwrapText(context.secrets, row.wrapped_owner_password),
+      password: await unwrapText(context.secrets, row.wrapped_owner_password, `password of ${addon.resource_id}`),
     });
   }
   return variablesOf(sources, { expandAliases });

@@ -6,9 +6,11 @@ import type { Queue } from "./queue.ts";
 /** What the master key does for the control database: small secrets are stored wrapped. `keys/` implements it. */
 export interface Secrets {
   wrap(plain: Uint8Array): Promise<Buffer>;
-  unwrap(wrapped: Uint8Array): Promise<Buffer>;
+  /** `what` names it in errors: `password of my_app_4553`. */
+  unwrap(wrapped: Uint8Array, what: string): Promise<Buffer>;
   /** A key pair of one database, its identity wrapped. */
   createDatabaseKey(): Promise<{ recipient: string; wrappedIdentity: Buffer }>;
+  unwrapDatabaseKey(databaseId: string, wrappedIdentity: Uint8Array): Promise<string>;
 }
 
 /** What every service and operation of one process shares. */
@@ -20,10 +22,12 @@ export interface ControlContext {
   readonly secrets: Secrets;
   /** This machine's id: new databases are made on it. */
   readonly hostId: string;
+  /** PostgreSQL's major version that new databases get: the newest installed. */
+  readonly newDatabaseMajor: number;
   /** Host name in the connection URI of a database. */
   readonly hostNameOf: (resourceId: string) => string;
 }
 
-export async function unwrapText(secrets: Secrets, wrapped: Uint8Array): Promise<string> {
-  return (await secrets.unwrap(wrapped)).toString("utf8");
+export async function unwrapText(secrets: Secrets, wrapped: Uint8Array, what: string): Promise<string> {
+  return (await secrets.unwrap(wrapped, what)).toString("utf8");
 }

@@ -118,10 +118,11 @@ export async function endOperation(
 export async function listUnattendedOperations(
   { db }: ControlDatabase,
   limit: number,
-): Promise<Pick<OperationRow, "id" | "kind" | "addon_id">[]> {
+): Promise<(Pick<OperationRow, "id" | "kind"> & { host_id: string })[]> {
   return await db
     .selectFrom("operations")
-    .select(["id", "kind", "addon_id"])
+    .innerJoin("databases", "databases.addon_id", "operations.addon_id")
+    .select(["operations.id", "operations.kind", "databases.host_id"])
     .where("state", "in", ["scheduled", "running"])
     .where("run_after", "<=", sql<Date>`now()`)
     .where((row) => row.or([row("lease_until", "is", null), row("lease_until", "<", sql<Date>`now()`)]))

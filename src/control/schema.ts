@@ -79,6 +79,8 @@ export interface DatabaseTable {
   addon_id: AddonId;
   /** The machine whose `host` role runs it. */
   host_id: string;
+  /** PostgreSQL's major version, fixed when the addon is made. */
+  major: number;
   port: number | null;
   version: string | null;
   /** What the supervisor last saw. */

@@ -66,6 +66,7 @@ const STATEMENTS = [
   `create table databases (
     addon_id text primary key references addons,
     host_id text not null,
+    major integer not null,
     port integer,
     version text,
     status text not null check (status in ('creating', 'running', 'stopped')),

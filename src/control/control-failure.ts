@@ -1,0 +1,47 @@
+import { DatabaseError } from "pg";
+import { systemErrorCode, TidemarkError } from "../core/errors.ts";
+
+/** Connection exceptions are a class of SQLSTATE of their own. */
+const CONNECTION_EXCEPTION_CLASS = "08";
+/** Shutting down, crashed, starting up, no connection left. */
+const UNAVAILABLE_STATES = new Set(["57P01", "57P02", "57P03", "53300"]);
+const UNAVAILABLE_SYSTEM_CODES = new Set(["ECONNREFUSED", "ECONNRESET", "ENOENT", "EPIPE", "ETIMEDOUT"]);
+
+/**
+ * A failure to reach the control database as `control_unavailable`, which is transient; anything else unchanged.
+ */
+export function controlFailure(thrown: unknown): unknown {
+  if (thrown instanceof TidemarkError || !isUnavailable(thrown)) return thrown;
+  return new TidemarkError("control_unavailable", "The control database can't be reached now", {
+    hint: "It is started again by itself; try again in a few seconds.",
+    cause: thrown,
+  });
+}
+
+function isUnavailable(thrown: unknown): boolean {
+  if (thrown instanceof DatabaseError) {
+    const state = thrown.code ?? "";
+    return UNAVAILABLE_STATES.has(state) || state.startsWith(CONNECTION_EXCEPTION_CLASS);
+  }
+  const code = systemErrorCode(thrown);
+  if (code !== undefined) return UNAVAILABLE_SYSTEM_CODES.has(code);
+  // For a connection that broke under a query or timed out, `pg` throws a bare Error without a code; nothing else here does.
+  return thrown instanceof Error && Object.getPrototypeOf(thrown) === Error.prototype;
+}
+
+/** The same service, whose every rejection has passed `controlFailure`. */
+export function guardService<T extends object>(service: T): T {
+  return new Proxy(service, {
+    get(target, name, receiver) {
+      const member: unknown = Reflect.get(target, name, receiver);
+      if (typeof member !== "function") return member;
+      return (...args: unknown[]): unknown => {
+        const result: unknown = Reflect.apply(member, target, args);
+        if (!(result instanceof Promise)) return result;
+        return result.catch((error: unknown) => {
+          throw controlFailure(error);
+        });
+      };
+    },
+  });
+}

@@ -1,0 +1,214 @@
+import type { Selectable } from "kysely";
+import { asTidemarkError, TidemarkError } from "../core/errors.ts";
+import type { AddonId } from "../core/ids.ts";
+import {
+  type ManagedDatabase,
+  type ManagedHost,
+  ownerConnection,
+  provisionManagedDatabase,
+  removeManagedDatabase,
+  supervisedDatabase,
+} from "../instances/managed-database.ts";
+import { firstFreePort, type PortRange } from "../instances/ports.ts";
+import { type ServerStatus, Supervisor } from "../instances/supervisor.ts";
+import type { Connection } from "../postgres/connection.ts";
+import { findPlan } from "../policy/plans.ts";
+import { type ControlContext, unwrapText } from "./context.ts";
+import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
+import type { OperationHandler, StoreResult } from "./operation-runner.ts";
+import type { AddonTable, DatabaseTable } from "./schema.ts";
+
+const BYTES_PER_MB = 1024 ** 2;
+/** Another process of this host can take the port that we chose between two statements; then we choose again. */
+const PORT_TRIES_MAX = 20;
+
+type DatabaseRow = Selectable<DatabaseTable> & Pick<Selectable<AddonTable>, "state" | "resource_id" | "plan_name">;
+
+/** The databases of one machine: makes, runs and removes their servers, and tells the control database how they are. */
+export class DatabaseHost {
+  readonly #context: ControlContext;
+  readonly #host: ManagedHost;
+  readonly #ports: PortRange;
+  readonly #supervisor: Supervisor;
+  /** Changes of status are stored one after the other, so that the last one stands. */
+  #storing: Promise<void> = Promise.resolve();
+  readonly #working = new Map<AddonId, Promise<void>>();
+
+  constructor(context: ControlContext, { host, ports }: { host: ManagedHost; ports: PortRange }) {
+    this.#context = context;
+    this.#host = host;
+    this.#ports = ports;
+    this.#supervisor = new Supervisor({
+      clock: context.clock,
+      logger: context.logger,
+      onStatus: (status) => this.#noteStatus(status),
+    });
+  }
+
+  /** Starts or adopts every database of this machine; one that doesn't start holds up none of the others. */
+  async start(): Promise<void> {
+    const rows = await this.#rows().where("addons.state", "=", "running").execute();
+    await Promise.all(rows.map((row) => this.#supervise(row)));
+  }
+
+  /** Stops all servers within about `timeoutMs`. */
+  async close({ timeoutMs }: { timeoutMs: number }): Promise<void> {
+    await this.#supervisor.close({ leaveRunning: false, timeoutMs });
+    await this.#storing;
+  }
+
+  /** How to reach a database of this machine as its own role, by its socket. */
+  async connectionOfOwner(addonId: AddonId): Promise<Connection> {
+    const row = await this.#row(addonId);
+    const what = `password of ${row.resource_id}`;
+    const password = await unwrapText(this.#context.secrets, row.wrapped_owner_password, what);
+    return ownerConnection(this.#host, this.#managed(row), password);
+  }
+
+  /** Handler of `provision`: port, server, roles, database; then the addon runs. */
+  readonly provision: OperationHandler = ({ operation, signal }) =>
+    this.#alone(operation.addon_id, () => this.#provision(operation.addon_id, signal));
+
+  /** Handler of `remove`: server and data go, the rows stay for the backups' sake. */
+  readonly remove: OperationHandler = ({ operation, signal }) =>
+    this.#alone(operation.addon_id, () => this.#remove(operation.addon_id, signal));
+
+  async #provision(addonId: AddonId, signal: AbortSignal): Promise<StoreResult> {
+    signal.throwIfAborted();
+    const row = await this.#row(addonId);
+    const port = row.port ?? (await this.#takePort(row.addon_id));
+    const database = this.#managed({ ...row, port });
+    const { secrets } = this.#context;
+    const what = `password of ${row.resource_id}`;
+    const passwords = {
+      owner: await unwrapText(secrets, row.wrapped_owner_password, what),
+      backup: await unwrapText(secrets, row.wrapped_backup_password, what),
+      replication: await unwrapText(secrets, row.wrapped_replication_password, what),
+    };
+    const { version } = await provisionManagedDatabase(this.#host, database, { passwords, signal });
+    await this.#supervise({ ...row, port });
+    return async (transaction) => {
+      await transaction
+        .updateTable("databases")
+        .set({ version, status: "running", status_reason: null })
+        .where("addon_id", "=", row.addon_id)
+        .execute();
+      await transaction
+        .updateTable("addons")
+        .set({ state: "running", provisioned_at: this.#context.clock.now() })
+        .where("id", "=", row.addon_id)
+        // Removed meanwhile: its removal is on the way.
+        .where("state", "=", "provisioning")
+        .execute();
+    };
+  }
+
+  async #remove(addonId: AddonId, signal: AbortSignal): Promise<StoreResult> {
+    const row = await this.#row(addonId);
+    await this.#supervisor.release(row.addon_id);
+    if (row.port !== null) {
+      await removeManagedDatabase(this.#host, { addonId: row.addon_id, port: row.port }, { signal });
+    }
+    return async (transaction) => {
+      await transaction
+        .updateTable("databases")
+        .set({ status: "stopped", status_reason: "It was removed", port: null })
+        .where("addon_id", "=", row.addon_id)
+        .execute();
+      await transaction
+        .updateTable("addons")
+        .set({ state: "removed", removed_at: this.#context.clock.now() })
+        .where("id", "=", row.addon_id)
+        .execute();
+    };
+  }
+
+  /** A removal that was asked for while its database is being made waits until that work has let go of the folder. */
+  async #alone<T>(addonId: AddonId, work: () => Promise<T>): Promise<T> {
+    const before = this.#working.get(addonId) ?? Promise.resolve();
+    const result = before.then(work);
+    const settled = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#working.set(addonId, settled);
+    try {
+      return await result;
+    } finally {
+      if (this.#working.get(addonId) === settled) this.#working.delete(addonId);
+    }
+  }
+
+  #rows() {
+    return this.#context.database.db
+      .selectFrom("databases")
+      .innerJoin("addons", "addons.id", "databases.addon_id")
+      .selectAll("databases")
+      .select(["addons.state", "addons.resource_id", "addons.plan_name"])
+      .where("databases.host_id", "=", this.#context.hostId);
+  }
+
+  async #row(addonId: AddonId): Promise<DatabaseRow> {
+    return await this.#rows().where("databases.addon_id", "=", addonId).executeTakeFirstOrThrow();
+  }
+
+  async #supervise(row: DatabaseRow): Promise<void> {
+    const status = await this.#supervisor.supervise(supervisedDatabase(this.#host, this.#managed(row)));
+    // A server that runs as before changes no status, yet the row may still tell of the last stop.
+    this.#noteStatus(status);
+  }
+
+  #managed(row: DatabaseRow): ManagedDatabase {
+    const plan = findPlan(row.plan_name);
+    if (plan === undefined || row.port === null) {
+      throw new TidemarkError("bug", `The database ${row.resource_id} has no known plan or no port`);
+    }
+    return {
+      addonId: row.addon_id,
+      name: row.resource_id,
+      major: row.major,
+      port: row.port,
+      memoryBytes: plan.memoryMb * BYTES_PER_MB,
+      hostName: this.#context.hostNameOf(row.resource_id),
+    };
+  }
+
+  /** A port for life, noted before anything uses it. */
+  async #takePort(addonId: AddonId): Promise<number> {
+    const { db } = this.#context.database;
+    for (let attempt = 1; ; attempt++) {
+      const rows = await this.#rows().where("databases.port", "is not", null).execute();
+      const taken = new Set(rows.flatMap((row) => row.port ?? []));
+      const port = await firstFreePort({ range: this.#ports, bind: this.#host.bind, taken });
+      try {
+        await db.updateTable("databases").set({ port }).where("addon_id", "=", addonId).execute();
+        return port;
+      } catch (error) {
+        if (violatedConstraint(error, UNIQUE_VIOLATION) === undefined || attempt === PORT_TRIES_MAX) throw error;
+      }
+    }
+  }
+
+  #noteStatus(status: ServerStatus): void {
+    this.#storing = this.#storing
+      .then(() => this.#storeStatus(status))
+      .catch((error: unknown) => {
+        // The next change stores the truth again; until then the row is late.
+        this.#context.logger.warn(
+          { server: status.id, error: asTidemarkError(error).message },
+          "a server's status was not stored",
+        );
+      });
+  }
+
+  async #storeStatus({ id, state, reason }: ServerStatus): Promise<void> {
+    const running = state === "running";
+    const why = state === "starting" ? (reason ?? "It is starting") : reason;
+    await this.#context.database.db
+      .updateTable("databases")
+      .set({ status: running ? "running" : "stopped", status_reason: running ? null : (why ?? "It was stopped") })
+      .where("host_id", "=", this.#context.hostId)
+      .where((row) => row(row.cast<string>("addon_id", "text"), "=", id))
+      .execute();
+  }
+}

@@ -1,0 +1,73 @@
+import { readFile } from "node:fs/promises";
+import { homedir, hostname } from "node:os";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import type { CommandLineStreams } from "./cli/streams.ts";
+import { runCommandLine } from "./cli/program.ts";
+import { defaultHome, processEnvironment, readServeConfig } from "./config.ts";
+import { systemClock } from "./core/clock.ts";
+import { ERROR_TABLE } from "./core/errors.ts";
+import { resetOwner } from "./serve/reset-owner.ts";
+import { readRoles } from "./serve/roles.ts";
+import { serve } from "./serve/serve.ts";
+import { listenForStop } from "./serve/stop-signals.ts";
+
+/** The runtime that package.json pins; another one may lack what the program is built on. */
+const NODE_MAJOR = 26;
+
+const packageFile = z.object({ version: z.string() });
+
+/** The composition root: the only place that makes the real clock, streams and environment, and that ends the process. */
+async function main(): Promise<number> {
+  const runtimeProblem = checkRuntime();
+  if (runtimeProblem !== undefined) {
+    process.stderr.write(` !     ${runtimeProblem}\n`);
+    return ERROR_TABLE.runtime_mismatch.exit;
+  }
+  const environment = processEnvironment();
+  const version = await readVersion();
+  const streams: CommandLineStreams = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
+  return await runCommandLine({
+    argv: process.argv.slice(2),
+    environment,
+    streams,
+    clock: systemClock,
+    version,
+    userHome: homedir(),
+    defaultHome: defaultHome(),
+    hostName: hostname(),
+    onInterrupt(listener) {
+      process.on("SIGINT", listener);
+      return () => process.off("SIGINT", listener);
+    },
+    local: {
+      serve: ({ roles }) =>
+        serve({
+          config: readServeConfig(environment),
+          roles: readRoles(roles),
+          clock: systemClock,
+          signals: listenForStop(process, systemClock),
+          say: (line) => process.stdout.write(`-----> ${line}\n`),
+          isTerminal: process.stdout.isTTY,
+          version,
+          program: fileURLToPath(import.meta.url),
+          environment,
+        }),
+      resetOwnerPassword: () => resetOwner({ config: readServeConfig(environment) }),
+    },
+  });
+}
+
+function checkRuntime(): string | undefined {
+  const running = process.versions.node;
+  if (Number(running.split(".")[0]) === NODE_MAJOR) return undefined;
+  return `Tidemark runs on Node.js ${NODE_MAJOR}, and this is ${running}. Start it with npm start or bin/tidemark.mjs, which use the one that npm ci installed.`;
+}
+
+async function readVersion(): Promise<string> {
+  const text = await readFile(new URL("../package.json", import.meta.url), "utf8");
+  return packageFile.parse(JSON.parse(text)).version;
+}
+
+// Whatever still holds the event loop after the command has ended (an idle socket, a timer of a library) must not keep the process.
+process.exit(await main());

@@ -1,0 +1,49 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { ServeConfig } from "../config.ts";
+import type { ControlContext, Secrets } from "../control/context.ts";
+import { migrateControlDatabase, openControlDatabase } from "../control/database.ts";
+import { openQueue, queueName } from "../control/queue.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Home } from "./home.ts";
+import type { Machine } from "./machine.ts";
+
+/** The address that stands in a database's URI when there is no domain. */
+const LOCAL_ADDRESS = "127.0.0.1";
+
+/**
+ * Connects to the control database, brings it up to date and opens the queue; closing is left to the stack. The same for the platform and its worker.
+ */
+export async function openControl(
+  stack: AsyncDisposableStack,
+  input: { config: ServeConfig; clock: Clock; logger: Logger; home: Home; machine: Machine; secrets: Secrets },
+): Promise<ControlContext> {
+  const { config, clock, logger, home, machine, secrets } = input;
+  const database = openControlDatabase(machine.controlConnection, logger);
+  stack.defer(() => database.close());
+  await migrateControlDatabase(database);
+  const queues = [queueName("logical_backup", home.hostId), queueName("provision", home.hostId)];
+  const queue = await openQueue(database, { queues, logger });
+  stack.defer(() => queue.close());
+  const newest = machine.controlServer.programs.major;
+  return {
+    database,
+    queue,
+    clock,
+    logger,
+    secrets,
+    hostId: home.hostId,
+    newDatabaseMajor: newest,
+    hostNameOf: (resourceId) => hostNameOf(config, resourceId),
+  };
+}
+
+/** Holds the leases of one process's life: never the same twice. */
+export function leaseOwner(role: string): string {
+  return `${role}@${hostname()}:${process.pid}:${randomUUID()}`;
+}
+
+function hostNameOf({ domain }: ServeConfig, resourceId: string): string {
+  return domain === null ? LOCAL_ADDRESS : `${resourceId.replaceAll("_", "-")}.postgresql.${domain}`;
+}

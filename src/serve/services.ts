@@ -1,0 +1,26 @@
+import type { ServeConfig } from "../config.ts";
+import { createAddonService } from "../control/addons.ts";
+import { createAppService } from "../control/apps.ts";
+import { createBackupService, type OpenArchive } from "../control/backups.ts";
+import type { ControlContext } from "../control/context.ts";
+import { createDatabaseService } from "../control/databases.ts";
+import { createDownloadLinks } from "../control/download-links.ts";
+import { createIdentityService } from "../control/identity.ts";
+import type { PlatformKeys } from "../control/platform-row.ts";
+import type { Services } from "../control/services.ts";
+
+/** Everything that the faces may ask for. */
+export function createServices(
+  context: ControlContext,
+  { keys, config, openArchive }: { keys: PlatformKeys; config: ServeConfig; openArchive: OpenArchive },
+): Services {
+  const jwtKey = { clock: context.clock, secret: keys.jwtKey };
+  const links = createDownloadLinks({ clock: context.clock, key: keys.urlKey, publicUrl: config.publicUrl });
+  return {
+    identity: createIdentityService({ ...context, jwtKey }),
+    apps: createAppService(context),
+    addons: createAddonService({ ...context, jwtKey }),
+    databases: createDatabaseService({ ...context, jwtKey }),
+    backups: createBackupService({ ...context, links, openArchive }),
+  };
+}

@@ -1,0 +1,81 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import type { Clock } from "../core/clock.ts";
+import type { Environment } from "../config.ts";
+import type { Logger } from "../core/logger.ts";
+
+/** A worker that keeps dying is started less and less often; one that lived for a while starts again at once. */
+const RESTART_DELAY_MIN_MS = 500;
+const RESTART_DELAY_MAX_MS = 30_000;
+const STEADY_AFTER_MS = 60_000;
+/** What a worker may take to give back its operations before it is killed; its leases run out by themselves. */
+const STOP_TIMEOUT_MS = 8000;
+
+export interface WorkerProcessOptions {
+  /** The program, `main.ts`. */
+  readonly program: string;
+  readonly arguments: readonly string[];
+  readonly environment: Environment;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * The worker as a process of its own, started again whenever it ends: a backup's compression never blocks the API, and a worker that is
+ * killed takes nothing else with it. It ends by itself when this process is gone, since its channel closes then.
+ */
+export class WorkerProcess {
+  readonly #options: WorkerProcessOptions;
+  readonly #closing = new AbortController();
+  readonly #loop: Promise<void>;
+  #child: ChildProcess | undefined;
+
+  constructor(options: WorkerProcessOptions) {
+    this.#options = options;
+    this.#loop = this.#run();
+  }
+
+  /** Its process id, undefined between two runs. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    const child = this.#child;
+    if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+      child.kill("SIGTERM");
+      const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+      await once(child, "exit");
+      clearTimeout(timer);
+    }
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger } = this.#options;
+    let delayMs = RESTART_DELAY_MIN_MS;
+    while (!this.#closing.signal.aborted) {
+      const startedAtMs = clock.now().getTime();
+      const end = await this.#runOnce();
+      if (this.#closing.signal.aborted) return;
+      if (clock.now().getTime() - startedAtMs >= STEADY_AFTER_MS) delayMs = RESTART_DELAY_MIN_MS;
+      logger.warn({ end, delayMs }, "the worker ended; it is started again");
+      await clock.sleep(delayMs, this.#closing.signal).catch(() => undefined);
+      delayMs = Math.min(delayMs * 2, RESTART_DELAY_MAX_MS);
+    }
+  }
+
+  /** How the process ended: its exit code, the signal, or why it could not be started. */
+  async #runOnce(): Promise<string> {
+    const { program, arguments: args, environment } = this.#options;
+    const child = fork(program, [...args], { env: { ...environment }, stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    this.#child = child;
+    const { promise, resolve } = Promise.withResolvers<string>();
+    child.once("error", (error) => resolve(error.message));
+    child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+    const end = await promise;
+    this.#child = undefined;
+    return end;
+  }
+}
