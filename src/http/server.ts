@@ -58,6 +58,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   });
   answerRequests(server, listener);
   await listen(server, options);
+  // Accepting can fail for want of file descriptors: that connection is lost, the server goes on.
+  server.on("error", (error) => face.logger.error({ err: error }, "Cannot take a connection"));
   const address = server.address();
   assert(typeof address === "object" && address !== null, "a server that listens on TCP has an address");
   let closing: Promise<void> | undefined;
