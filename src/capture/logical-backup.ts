@@ -1,0 +1,243 @@
+import { randomBytes } from "node:crypto";
+import { availableParallelism } from "node:os";
+import type pg from "pg";
+import type { Clock } from "../core/clock.ts";
+import { asTidemarkError, type TidemarkError } from "../core/errors.ts";
+import { withSession, type Connection } from "../postgres/connection.ts";
+import {
+  archiveName,
+  readStoredArchive,
+  storeLogicalArchive,
+  verifyStoredArchive,
+  type StoredArchive,
+} from "../repository/logical-archive.ts";
+import {
+  LOGICAL_MANIFEST_VERSION,
+  writeLogicalManifest,
+  type LogicalManifest,
+} from "../repository/logical-manifest.ts";
+import type { Repository } from "../repository/repository.ts";
+import type { ByteStream } from "../stream/byte-stream.ts";
+import type { ParallelGzip } from "../stream/gzip.ts";
+import { checkDump } from "./logical-check.ts";
+import { startDump, type ProgramPlace } from "./logical-dump.ts";
+import { LOCK_POLL_MS, lockTimeout, watchLocks, type Blocker } from "./logical-lock-watch.ts";
+
+/** A dump that waits for a lock makes others wait behind it; after this it gives way. */
+export const LOCK_WAIT_TIMEOUT_MS = 30_000;
+
+/**
+ * Measured on text, JSON, numbers and program sources against `gzip -6`: level 5 in blocks of 1 MiB is 1.9% smaller to 1.8% larger at half the
+ * processor time of level 6; level 4 is up to 5.9% larger; blocks of 4 MiB save 0.2%, at four times the memory.
+ */
+const GZIP_LEVEL = 5;
+const GZIP_BLOCK_BYTES = 1024 * 1024;
+/** Blocks beyond one a core keep the cores busy while a finished one is on its way to the store and the next is read. */
+const GZIP_SPARE_BLOCKS = 2;
+
+/** pg_dump's own limit counts by its statement; ours, for waits that its limit doesn't cover, comes this much later. */
+const LOCK_WATCH_SLACK_MS = 2_000;
+
+/** As many names of unlogged tables as a message can hold. */
+const UNLOGGED_TABLES_MAX = 50;
+
+export interface LogicalBackupRequest extends ProgramPlace {
+  readonly repository: Repository;
+  readonly databaseId: string;
+  /** 24 hex digits. May be used again after a failure, not after a success. */
+  readonly backupId: string;
+  readonly resourceId: string;
+  readonly method: LogicalManifest["method"];
+  /** The database's recipient, and any other who shall be able to open the backup. */
+  readonly recipients: readonly string[];
+  readonly connection: Connection;
+  /** Who may look at locks and other sessions' queries; `connection` when absent. */
+  readonly watchConnection?: Connection;
+  /** How long the dump may wait for a lock; `LOCK_WAIT_TIMEOUT_MS` when absent. */
+  readonly lockWaitTimeoutMs?: number;
+  readonly clock: Clock;
+}
+
+export interface LogicalBackupProgress {
+  /** `dumping` counts bytes of the dump, `verifying` bytes of the stored archive, `checking` nothing. */
+  readonly phase: "dumping" | "verifying" | "checking";
+  readonly bytes: number;
+  /** Known while verifying. */
+  readonly totalBytes?: number;
+}
+
+export interface LogicalBackupCall {
+  /** Ends pg_dump and everything else; the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Called for each chunk, so some thousand times a second: keep the last value and publish that on a timer. */
+  readonly onProgress?: (progress: LogicalBackupProgress) => void;
+}
+
+/**
+ * Takes one logical backup: pg_dump, compressed on all cores and encrypted, into the repository in one pass; read back and compared; its table of
+ * contents read by pg_restore; then committed by its manifest. Memory: about `2 * (cores + 2) * 1 MiB` and the store's buffers, whatever the size.
+ *
+ * @returns the manifest as committed.
+ * @throws `dump_failed`, `lock_timeout` (names the query that holds the lock), `server_not_running`, `programs_missing`, `object_corrupt` when the
+ *   store gives back other bytes, `object_exists` when this backup is committed already, and what the store throws. No backup is visible then; an
+ *   archive that could not be removed is left to `sweepLogicalOrphans`.
+ */
+export async function captureLogicalBackup(
+  request: LogicalBackupRequest,
+  call: LogicalBackupCall = {},
+): Promise<LogicalManifest> {
+  const startedAt = request.clock.now();
+  const session = sessionCall(call.signal);
+  const facts = await withSession(request.watchConnection ?? request.connection, session, readFacts);
+  const warnings = [...facts.warnings];
+  const archive = await storeDump(request, { startedAt, warnings }, call);
+  try {
+    const hashes = await verifyStoredArchive(request.repository, archive, {
+      ...abortable(call.signal),
+      onBytes: (bytes) => call.onProgress?.({ phase: "verifying", bytes, totalBytes: archive.storedSizeBytes }),
+    });
+    call.onProgress?.({ phase: "checking", bytes: 0 });
+    const dump = readStoredArchive(request.repository, archive).readDump(call.signal);
+    const contents = await checkDump(request, dump, call.signal);
+    const manifest: LogicalManifest = {
+      format: "tidemark-logical",
+      version: LOGICAL_MANIFEST_VERSION,
+      backupId: request.backupId,
+      databaseId: request.databaseId,
+      resourceId: request.resourceId,
+      method: request.method,
+      startedAt: startedAt.toISOString(),
+      finishedAt: request.clock.now().toISOString(),
+      postgresqlVersion: facts.version,
+      archive: { ...describeArchive(archive), ...hashes },
+      dump: { sizeBytes: archive.dumpSizeBytes, ...contents },
+      warnings,
+    };
+    await writeLogicalManifest(request.repository, manifest, request.recipients, abortable(call.signal));
+    return manifest;
+  } catch (error) {
+    await discard(request.repository, archive);
+    throw error;
+  }
+}
+
+interface ServerFacts {
+  readonly version: string;
+  readonly warnings: readonly string[];
+}
+
+async function readFacts(client: pg.Client): Promise<ServerFacts> {
+  const { rows } = await client.query<{ version: string; standby: boolean; unlogged: string[] }>(
+    `SELECT split_part(current_setting('server_version'), ' ', 1) AS version, pg_is_in_recovery() AS standby,
+       ARRAY(SELECT oid::regclass::text FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r' ORDER BY 1
+         LIMIT ${UNLOGGED_TABLES_MAX}) AS unlogged`,
+  );
+  const { version = "", standby = false, unlogged = [] } = rows[0] ?? {};
+  const leftOut = standby && unlogged.length > 0;
+  return {
+    version,
+    warnings: leftOut ? [`Taken from a standby, so without the rows of unlogged tables: ${unlogged.join(", ")}`] : [],
+  };
+}
+
+/** Runs pg_dump into the store, with a watch on the locks it waits for. */
+async function storeDump(
+  request: LogicalBackupRequest,
+  run: { readonly startedAt: Date; readonly warnings: string[] },
+  call: LogicalBackupCall,
+): Promise<StoredArchive> {
+  const limitMs = request.lockWaitTimeoutMs ?? LOCK_WAIT_TIMEOUT_MS;
+  const applicationName = `tidemark-dump-${request.backupId}-${randomBytes(4).toString("hex")}`;
+  const giveUp = new AbortController();
+  const signal = AbortSignal.any([giveUp.signal, ...(call.signal === undefined ? [] : [call.signal])]);
+  signal.throwIfAborted();
+
+  let blocker: Blocker | undefined;
+  const watchEnd = new AbortController();
+  const watch = watchLocks({
+    connection: request.watchConnection ?? request.connection,
+    applicationName,
+    clock: request.clock,
+    signal: watchEnd.signal,
+    onLook(found) {
+      blocker = found;
+      if (found !== undefined && found.waitedMs > limitMs + LOCK_WATCH_SLACK_MS)
+        giveUp.abort(lockTimeout(found, limitMs));
+    },
+  }).catch((error: unknown) => {
+    // The dump doesn't need the watch; without it a lock wait still ends, by pg_dump's own limit, but unexplained.
+    run.warnings.push(`Lock waits were not watched: ${asTidemarkError(error).message}`);
+  });
+
+  const dump = startDump({ ...request, applicationName, lockWaitTimeoutMs: limitMs });
+  const onAbort = (): void => void dump.close();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await storeLogicalArchive(
+      request.repository,
+      {
+        databaseId: request.databaseId,
+        backupId: request.backupId,
+        name: archiveName(run.startedAt, request.resourceId),
+        startedAt: run.startedAt,
+        dump: counted(dump.bytes, call.onProgress),
+        recipients: request.recipients,
+        compression: compression(),
+      },
+      { signal },
+    );
+  } catch (error) {
+    signal.throwIfAborted();
+    throw explained(error, blocker, limitMs);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    await dump.close();
+    watchEnd.abort();
+    await watch;
+  }
+}
+
+function compression(): ParallelGzip {
+  return {
+    level: GZIP_LEVEL,
+    blockSizeBytes: GZIP_BLOCK_BYTES,
+    inFlight: availableParallelism() + GZIP_SPARE_BLOCKS,
+  };
+}
+
+async function* counted(dump: ByteStream, onProgress: LogicalBackupCall["onProgress"]): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of dump) {
+    bytes += chunk.length;
+    onProgress?.({ phase: "dumping", bytes });
+    yield chunk;
+  }
+}
+
+/** A dump that failed while it was waiting, for as long as it may, failed because of that. */
+function explained(error: unknown, blocker: Blocker | undefined, limitMs: number): unknown {
+  const waitedFully = blocker !== undefined && blocker.waitedMs + 2 * LOCK_POLL_MS >= limitMs;
+  const failure: TidemarkError = asTidemarkError(error);
+  return failure.code === "dump_failed" && waitedFully ? lockTimeout(blocker, limitMs) : error;
+}
+
+function describeArchive(archive: StoredArchive): Omit<LogicalManifest["archive"], "sha256" | "storedSha256"> {
+  const { key, fileName, sizeBytes, storedSizeBytes } = archive;
+  return { key, fileName, sizeBytes, storedSizeBytes };
+}
+
+/** Best effort: the archive is invisible without its manifest, and the sweep takes it a day later. The failure that led here counts. */
+async function discard(repository: Repository, archive: StoredArchive): Promise<void> {
+  await repository.store.delete(archive.key).catch(() => undefined);
+}
+
+function abortable(signal: AbortSignal | undefined): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}
+
+function sessionCall(signal: AbortSignal | undefined): {
+  readonly applicationName: string;
+  readonly signal?: AbortSignal;
+} {
+  return { applicationName: "tidemark-backup", ...abortable(signal) };
+}
