@@ -30,6 +30,7 @@ import { leaseOwner, openControl } from "./open-control.ts";
 import { openPlatformRepository, openSecrets } from "./safekeeping.ts";
 import type { ServeOptions } from "./serve.ts";
 import { createServices } from "./services.ts";
+import { untilAborted } from "./stop-signals.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
 /** Of the 15 s within which the platform stops: answers under way, then databases, then the control database. */
@@ -65,7 +66,7 @@ export async function servePlatform(options: ServeOptions): Promise<void> {
   if (options.roles.has("host") && config.controlDatabaseUrl === null) await startControlServer(stack, running);
   const context = await openControl(stack, running);
   await startRoles(stack, running, context);
-  if (!signals.requested.aborted) await untilAborted(signals.requested);
+  await untilAborted(signals.requested);
   say("Stopping");
 }
 
@@ -221,10 +222,4 @@ function guardServices(services: Services): Services {
     databases: guardService(services.databases),
     backups: guardService(services.backups),
   };
-}
-
-async function untilAborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
 }

@@ -27,3 +27,11 @@ export function listenForStop(process: NodeJS.Process, clock: Clock): StopSignal
   process.on("disconnect", () => requested.abort());
   return { requested: requested.signal, forced: forced.signal };
 }
+
+/** Resolves when the signal aborts, at once if it has. */
+export async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+}

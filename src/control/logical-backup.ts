@@ -1,0 +1,107 @@
+import { captureLogicalBackup } from "../capture/logical-backup.ts";
+import { TidemarkError } from "../core/errors.ts";
+import type { ObjectId } from "../core/ids.ts";
+import { BACKUP_ROLE } from "../instances/managed-roles.ts";
+import type { ServiceUser } from "../instances/service-user.ts";
+import { choosePrograms, type Programs } from "../postgres/programs.ts";
+import { writeDatabaseKey } from "../repository/database-keys.ts";
+import { type LogicalManifest, readLogicalManifest } from "../repository/logical-manifest.ts";
+import type { Repository } from "../repository/repository.ts";
+import { type ControlContext, unwrapText } from "./context.ts";
+import type { OperationHandler, OperationWork, StoreResult } from "./operation-runner.ts";
+
+export interface LogicalBackupPlace {
+  readonly repository: Repository;
+  readonly installed: readonly Programs[];
+  readonly user: ServiceUser;
+  /** Folder of the sockets of this machine's databases. */
+  readonly socketFolder: string;
+}
+
+/**
+ * Handler of `logical_backup`. An attempt that died after it had committed is found by its manifest and counts; any other leaves no trace
+ * that is offered.
+ */
+export function logicalBackupHandler(context: ControlContext, place: LogicalBackupPlace): OperationHandler {
+  return async (work) => {
+    const backup = await readRequest(context, work.operation.id);
+    const identity = await context.secrets.unwrapDatabaseKey(backup.addonId, backup.wrappedIdentity);
+    const object = { databaseId: backup.addonId, backupId: backup.id };
+    const committed = await readLogicalManifest(place.repository, object, identity, { signal: work.signal });
+    return storeManifest(backup.id, committed ?? (await capture(context, place, { backup, work })));
+  };
+}
+
+type Request = Awaited<ReturnType<typeof readRequest>>;
+
+async function readRequest({ database }: ControlContext, operationId: ObjectId) {
+  return await database.db
+    .selectFrom("backups")
+    .innerJoin("databases", "databases.addon_id", "backups.addon_id")
+    .innerJoin("addons", "addons.id", "backups.addon_id")
+    .select([
+      "backups.id as id",
+      "backups.addon_id as addonId",
+      "backups.method as method",
+      "addons.resource_id as resourceId",
+      "databases.major as major",
+      "databases.port as port",
+      "databases.recipient as recipient",
+      "databases.wrapped_identity as wrappedIdentity",
+      "databases.wrapped_backup_password as wrappedPassword",
+    ])
+    .where("backups.operation_id", "=", operationId)
+    .executeTakeFirstOrThrow();
+}
+
+async function capture(
+  { secrets, clock }: ControlContext,
+  { repository, installed, user, socketFolder }: LogicalBackupPlace,
+  { backup, work }: { backup: Request; work: OperationWork },
+): Promise<LogicalManifest> {
+  const { signal } = work;
+  if (backup.port === null)
+    throw new TidemarkError("server_not_running", `The database ${backup.resourceId} has no server`);
+  // Beside the backups, so that the repository and the master key suffice to open them.
+  await writeDatabaseKey(repository, backup.addonId, backup.wrappedIdentity, { signal });
+  return await captureLogicalBackup(
+    {
+      repository,
+      databaseId: backup.addonId,
+      backupId: backup.id,
+      resourceId: backup.resourceId,
+      method: backup.method,
+      recipients: [backup.recipient],
+      connection: {
+        host: socketFolder,
+        port: backup.port,
+        user: BACKUP_ROLE,
+        password: await unwrapText(secrets, backup.wrappedPassword, `backup password of ${backup.resourceId}`),
+        database: backup.resourceId,
+      },
+      programsFolder: choosePrograms(installed, backup.major).binFolder,
+      ...(user.isSwitchedFromRoot ? { runAs: { uid: user.uid, gid: user.gid } } : {}),
+      clock,
+    },
+    {
+      signal,
+      onProgress: ({ phase, bytes }) => {
+        if (phase === "dumping") work.progress(bytes);
+      },
+    },
+  );
+}
+
+function storeManifest(backupId: Request["id"], manifest: LogicalManifest): StoreResult {
+  return async (transaction) => {
+    await transaction
+      .updateTable("backups")
+      .set({
+        name: manifest.archive.fileName.replace(/\.tar\.gz$/, ""),
+        size_bytes: manifest.archive.sizeBytes,
+        sha256: manifest.archive.sha256,
+      })
+      .where("id", "=", backupId)
+      .execute();
+  };
+}

@@ -1,0 +1,45 @@
+import { logicalBackupHandler } from "../control/logical-backup.ts";
+import { OperationRunner } from "../control/operation-runner.ts";
+import { queueName } from "../control/queue.ts";
+import { findServiceUser } from "../instances/service-user.ts";
+import { homePaths, openHome } from "./home.ts";
+import { openLog } from "./log.ts";
+import { findMachine } from "./machine.ts";
+import { leaseOwner, openControl } from "./open-control.ts";
+import { openPlatformRepository, openSecrets } from "./safekeeping.ts";
+import type { ServeOptions } from "./serve.ts";
+import { untilAborted } from "./stop-signals.ts";
+
+/** Logical backups at a time in one worker: each compresses on all cores already, a second one fills the pauses of the first. */
+const LOGICAL_BACKUPS_MAX = 2;
+
+/** Takes backups from the queue until a stop is asked for; those under way are given back then, and begun again by the next worker. */
+export async function serveWorker({ config, clock, signals }: ServeOptions): Promise<void> {
+  const user = await findServiceUser();
+  const machine = await findMachine(config, user);
+  await using stack = new AsyncDisposableStack();
+  const home = await openHome(config.home, { forOthers: user.isSwitchedFromRoot });
+  const log = await openLog(homePaths(home.folder).log, { name: "worker", level: config.logLevel });
+  stack.defer(() => log.close());
+  const secrets = await openSecrets(config, clock);
+  const repository = await openPlatformRepository(config, clock);
+  const context = await openControl(stack, { config, clock, logger: log.logger, home, machine, secrets });
+  const runner = new OperationRunner({
+    database: context.database,
+    clock,
+    logger: log.logger,
+    owner: leaseOwner("worker"),
+    handlers: {
+      logical_backup: logicalBackupHandler(context, {
+        repository,
+        installed: machine.installed,
+        user,
+        socketFolder: machine.runtimeFolder,
+      }),
+    },
+  });
+  stack.defer(() => runner.close());
+  await context.queue.work(queueName("logical_backup", home.hostId), LOGICAL_BACKUPS_MAX, (id) => runner.run(id));
+  log.logger.info({ pid: process.pid }, "the worker is ready");
+  await untilAborted(signals.requested);
+}
