@@ -33,13 +33,13 @@ export function parsePosixZone(text: string): PosixZone | undefined {
   const match = ZONE.exec(text);
   if (match === null) return undefined;
   const [, standardName = "", standardOffset = "", daylightName, daylightOffset, startText, endText] = match;
-  // The sign is reversed in POSIX: hours to add to reach UTC.
-  const standard = { offsetSeconds: -parseTime(standardOffset), abbreviation: unquote(standardName) };
+  // The sign is reversed in POSIX: hours to add to reach UTC. Subtracted from 0, so that 0 doesn't become -0.
+  const standard = { offsetSeconds: 0 - parseTime(standardOffset), abbreviation: unquote(standardName) };
   if (daylightName === undefined) return { standard, daylight: null };
   const start = parseRule(startText ?? DEFAULT_RULES[0]);
   const end = parseRule(endText ?? DEFAULT_RULES[1]);
   if (start === undefined || end === undefined) return undefined;
-  const offsetSeconds = daylightOffset === undefined ? standard.offsetSeconds + 3600 : -parseTime(daylightOffset);
+  const offsetSeconds = daylightOffset === undefined ? standard.offsetSeconds + 3600 : 0 - parseTime(daylightOffset);
   return { standard, daylight: { type: { offsetSeconds, abbreviation: unquote(daylightName) }, start, end } };
 }
 

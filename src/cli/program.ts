@@ -73,6 +73,8 @@ function failureExitCode(thrown: unknown, { output, signal }: { output: Output; 
     return EXIT_INTERRUPTED;
   }
   const error = asTidemarkError(thrown);
+  // Standard output broke, and whoever watches it has told so, if it is to be told. This failure only follows from that one.
+  if (signal.aborted) return ERROR_TABLE[error.code].exit;
   output.error(error);
   return ERROR_TABLE[error.code].exit;
 }

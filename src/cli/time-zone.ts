@@ -60,7 +60,8 @@ async function readZoneFile(path: string): Promise<TimeZone | undefined> {
 function numericZone(name: string | undefined): TimeZone | undefined {
   try {
     const zone = name ?? Temporal.Now.timeZoneId();
-    Temporal.Now.zonedDateTimeISO(zone);
+    // Refuses an unknown name here rather than at each use.
+    Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(zone);
     return {
       at(instant) {
         const local = Temporal.Instant.fromEpochMilliseconds(instant.getTime()).toZonedDateTimeISO(zone);

@@ -29,7 +29,7 @@ export const addonsRemove: CommandSpec = {
       call.streams.stderr.write(`${lines.join("\n")}\n`);
       const typed = (await call.prompt.confirm("-----> ", { insteadOf: "--force" })).trim();
       if (typed !== addon.id) {
-        throw new TidemarkError("usage", `'${typed}' is not '${addon.id}', nothing was removed`);
+        throw new TidemarkError("cancelled", `'${typed}' is not '${addon.id}', nothing was removed`);
       }
     }
     const { body } = await client.delete(route`/v1/apps/${app}/addons/${addonId}`, anything);

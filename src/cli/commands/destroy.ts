@@ -21,7 +21,7 @@ export const destroy: CommandSpec = {
         insteadOf: "--force",
       });
       if (typed.trim() !== app.name) {
-        throw new TidemarkError("usage", `'${typed}' is not '${app.name}', nothing was deleted`);
+        throw new TidemarkError("cancelled", `'${typed}' is not '${app.name}', nothing was deleted`);
       }
     }
     const path = `${route`/v1/apps/${app.name}`}?current_name=${encodeURIComponent(app.name)}`;
