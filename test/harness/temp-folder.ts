@@ -5,7 +5,10 @@ import { join } from "node:path";
 /** The variable by which `scripts/test.ts` tells test files the temp root of the run. */
 export const TEMP_ROOT_VARIABLE = "TIDEMARK_TEST_TEMP";
 
-/** What registers a clean-up: a test's context, or `{ after }` of node:test for a whole file or suite. */
+/**
+ * What registers a clean-up: a test's context, or `{ after }` of node:test at the top of a file or suite. Not that `after` from inside a `before`: it
+ * would run as soon as the `before` ends. Collect the clean-ups there, and run them in the suite's own `after`.
+ */
 export interface CleanUp {
   after(clean: () => Promise<void>): void;
 }
