@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import * as fc from "fast-check";
-import { type TarEntry, TarSplitter } from "../../src/capture/tar-splitter.ts";
+import { type TarEntry, TarSplitter } from "../../src/postgres/tar-splitter.ts";
 import { formatLsn, parseLsn } from "../../src/core/lsn.ts";
 import { BackupManifestReader, type ManifestFile, manifestCrc } from "../../src/postgres/backup-manifest.ts";
 import { parseControlFile } from "../../src/postgres/control-file.ts";
@@ -72,11 +72,14 @@ function readManifest(bytes: Buffer, pieceBytes: number): { files: ManifestFile[
 test("TarSplitter and BackupManifestReader agree on every file's path, size and CRC-32C", () => {
   const stored = splitTar(backup.tar)
     .filter(({ entry }) => entry.type === "file")
-    .map(({ entry, bytes }) => `${entry.path} ${bytes.length} ${manifestCrc(crc32c(bytes))}`);
+    .map(({ entry, bytes }) => `${entry.path.toString("latin1")} ${bytes.length} ${manifestCrc(crc32c(bytes))}`);
   const { files, reader } = readManifest(backup.manifest, 1000);
   assert.equal(reader.finish().fileCount, files.length);
   assert.ok(files.length > 900);
-  assert.deepEqual(stored.sort(), files.map((file) => `${file.path} ${file.sizeBytes} ${file.crc32c}`).sort());
+  assert.deepEqual(
+    stored.sort(),
+    files.map((file) => `${file.path.toString("latin1")} ${file.sizeBytes} ${file.crc32c}`).sort(),
+  );
 });
 
 test("TarSplitter gives the same entries however the bytes are cut", () => {
@@ -84,7 +87,7 @@ test("TarSplitter gives the same entries however the bytes are cut", () => {
   const sizes = (cuts: readonly number[]): string[] => {
     const seen: string[] = [];
     const splitter = new TarSplitter({
-      entry: ({ path, sizeBytes }) => void seen.push(`${path} ${sizeBytes}`),
+      entry: ({ path, sizeBytes }) => void seen.push(`${path.toString("latin1")} ${sizeBytes}`),
       data: () => undefined,
       end: () => void seen.push("end"),
     });
@@ -154,7 +157,7 @@ test("isPageRight() accepts every page of a healthy cluster, and no page with an
     if (first === undefined || entry.type !== "file") continue;
     for (let at = 0; at < bytes.length; at += PAGE_BYTES) {
       const page = Int32Array.from({ length: PAGE_BYTES / 4 }, (_, index) => bytes.readInt32LE(at + index * 4));
-      assert.ok(isPageRight(page, first + at / PAGE_BYTES, LAST_LSN), `${entry.path} at ${at}`);
+      assert.ok(isPageRight(page, first + at / PAGE_BYTES, LAST_LSN), `${entry.path.toString("latin1")} at ${at}`);
       if ((page[3] ?? 0) >>> 16 === 0) continue;
       pages += 1;
       if (pages % 50 !== 0) continue;
