@@ -1,12 +1,15 @@
 // The certificate library finds its parts through this polyfill, which must come first.
 import "reflect-metadata";
 import {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
+  X509Certificate as IssuedCertificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import { X509Certificate, createPrivateKey, randomBytes, webcrypto } from "node:crypto";
@@ -123,6 +126,7 @@ async function makeAuthority({
     extensions: [
       new BasicConstraintsExtension(true, 0, true),
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      await SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
   const certificatePem = `${certificate.toString("pem")}\n`;
@@ -153,11 +157,12 @@ async function issue(
   { hosts, now }: { readonly hosts: readonly string[]; readonly now: Date },
 ): Promise<{ readonly certificatePem: string; readonly keyPem: string }> {
   const keys = await makeKeys();
+  const issuer = new IssuedCertificate(authority.certificatePem);
   const names = hosts.map((host) => ({ type: isIP(host) === 0 ? "dns" : "ip", value: host }) as const);
   const certificate = await X509CertificateGenerator.create({
     serialNumber: randomSerial(),
     subject: [{ CN: [hosts.at(-1) ?? "localhost"] }],
-    issuer: "CN=Tidemark database authority",
+    issuer: issuer.subject,
     ...validity(SERVER_DAYS, now),
     signingAlgorithm: SIGNING_ALGORITHM,
     publicKey: keys.publicKey,
@@ -167,6 +172,9 @@ async function issue(
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
       new SubjectAlternativeNameExtension(names),
+      // Strict clients (RFC 5280, as Python checks it) demand both key identifiers.
+      await SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
   });
   return { certificatePem: `${certificate.toString("pem")}\n`, keyPem: await exportKey(keys.privateKey) };

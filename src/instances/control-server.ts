@@ -60,7 +60,12 @@ export async function openControlServer(place: ControlServerPlace, waiting: Wait
     const { rowCount } = await client.query("select from pg_database where datname = $1", [CONTROL_DATABASE]);
     if (rowCount === 0) await client.query(`create database ${CONTROL_DATABASE} template template0`);
   });
-  return superuserConnection(server, CONTROL_DATABASE);
+  return controlConnection(place);
+}
+
+/** How to connect to the control database, whether its server runs or not. */
+export function controlConnection(place: ControlServerPlace): Connection {
+  return superuserConnection(controlServer(place), CONTROL_DATABASE);
 }
 
 /** The control database's server as a `Supervisor` takes it into care. */

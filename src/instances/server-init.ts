@@ -1,9 +1,12 @@
-import { execFile } from "node:child_process";
-import { chown, mkdir, readFile, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { chown, mkdir, readFile, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { TidemarkError, systemErrorCode } from "../core/errors.ts";
 import { type Programs, programPath } from "../postgres/programs.ts";
+import { signalProcess } from "./processes.ts";
 import { type ServerDefinition, SUPERUSER } from "./server-definition.ts";
 import { makePassage, syncFolder } from "./server-files.ts";
 import { spawnIdentity } from "./service-user.ts";
@@ -15,6 +18,10 @@ const LOCALE_TIMEOUT_MS = 10_000;
 const BUILTIN_LOCALE_MAJOR = 17;
 const PRIVATE_FOLDER_MODE = 0o700;
 const ERROR_LINES = 12;
+const OUTPUT_CHARACTERS_MAX = 8_192;
+const PART_MARK = ".part-";
+/** Processes that are just ending may still add a file to a folder while it is removed. */
+const REMOVAL_RETRIES = { maxRetries: 5, retryDelay: 200 } as const;
 
 const execute = promisify(execFile);
 
@@ -32,9 +39,10 @@ export async function initServer(
     requireMajor(server, existing);
     return "present";
   }
-  const part = `${server.dataFolder}.part`;
-  await rm(part, { recursive: true, force: true });
-  await makePassage(dirname(part));
+  await makePassage(dirname(server.dataFolder));
+  await removeParts(server.dataFolder);
+  // A name of its own for each attempt: an initdb that outlived a killed platform may still write into an earlier one.
+  const part = `${server.dataFolder}${PART_MARK}${randomBytes(4).toString("hex")}`;
   await mkdir(part, { mode: PRIVATE_FOLDER_MODE });
   if (server.user.isSwitchedFromRoot) await chown(part, server.user.uid, server.user.gid);
   await runInitdb(server, part, signal);
@@ -64,6 +72,14 @@ function requireMajor(server: ServerDefinition, major: number): void {
   );
 }
 
+async function removeParts(dataFolder: string): Promise<void> {
+  const names = await readdir(dirname(dataFolder));
+  const parts = names.filter((name) => name.startsWith(`${basename(dataFolder)}${PART_MARK}`));
+  for (const name of parts) {
+    await rm(join(dirname(dataFolder), name), { recursive: true, force: true, ...REMOVAL_RETRIES });
+  }
+}
+
 async function runInitdb(server: ServerDefinition, folder: string, signal: AbortSignal | undefined): Promise<void> {
   const options = [
     `--pgdata=${folder}`,
@@ -75,24 +91,52 @@ async function runInitdb(server: ServerDefinition, folder: string, signal: Abort
     "--auth-host=reject",
     "--no-instructions",
   ];
+  const deadline = AbortSignal.timeout(INITDB_TIMEOUT_MS);
+  const ending = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+  const { exitCode, lastLines } = await runInGroup(programPath(server.programs, "initdb"), options, {
+    ...spawnIdentity(server.user),
+    signal: ending,
+  });
+  if (exitCode === 0) return;
+  await rm(folder, { recursive: true, force: true, ...REMOVAL_RETRIES });
+  signal?.throwIfAborted();
+  const outcome = deadline.aborted ? `not done after ${INITDB_TIMEOUT_MS / 1000} s` : `exit code ${exitCode}`;
+  throw new TidemarkError(
+    "program_failed",
+    `Cannot make the data folder of server "${server.name}": initdb: ${outcome}\n${lastLines}`,
+    { hint: `Look at the disk that holds "${dirname(folder)}": space, permissions.` },
+  );
+}
+
+/** Runs a program and the processes that it starts; the signal ends them all, and this resolves when they have ended. Null: ended by a signal. */
+async function runInGroup(
+  program: string,
+  options: readonly string[],
+  { uid, gid, signal }: { readonly uid?: number; readonly gid?: number; readonly signal: AbortSignal },
+): Promise<{ readonly exitCode: number | null; readonly lastLines: string }> {
+  const child = spawn(program, options, {
+    ...(uid === undefined || gid === undefined ? {} : { uid, gid }),
+    cwd: "/",
+    detached: true,
+    env: { PATH: "/usr/bin:/bin", LC_ALL: "C" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let output = "";
+  child.stderr
+    .setEncoding("utf8")
+    .on("data", (text: string) => (output = (output + text).slice(-OUTPUT_CHARACTERS_MAX)));
+  await once(child, "spawn");
+  const endGroup = (): void => {
+    if (child.pid !== undefined) signalProcess(-child.pid, "SIGKILL");
+  };
+  signal.addEventListener("abort", endGroup, { once: true });
+  if (signal.aborted) endGroup();
   try {
-    await execute(programPath(server.programs, "initdb"), options, {
-      ...spawnIdentity(server.user),
-      cwd: "/",
-      env: { PATH: "/usr/bin:/bin", LC_ALL: "C" },
-      timeout: INITDB_TIMEOUT_MS,
-      ...(signal === undefined ? {} : { signal }),
-    });
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw new TidemarkError(
-      "program_failed",
-      `Cannot make the data folder of server "${server.name}": ${lastLines(error)}`,
-      {
-        cause: error,
-        hint: `Look at the disk that holds "${dirname(folder)}": space, permissions.`,
-      },
-    );
+    // "close" follows when the last process that holds the output has ended, not only the first one.
+    const [exitCode] = (await once(child, "close")) as [number | null];
+    return { exitCode, lastLines: output.trim().split("\n").slice(-ERROR_LINES).join("\n") };
+  } finally {
+    signal.removeEventListener("abort", endGroup);
   }
 }
 
@@ -107,9 +151,4 @@ async function localeOptions(programs: Programs): Promise<string[]> {
 async function hasUtf8Locale(): Promise<boolean> {
   const { stdout } = await execute("locale", ["-a"], { timeout: LOCALE_TIMEOUT_MS }).catch(() => ({ stdout: "" }));
   return stdout.split("\n").some((name) => /^C\.utf-?8$/i.test(name));
-}
-
-function lastLines(error: unknown): string {
-  const text = error instanceof Error && "stderr" in error && typeof error.stderr === "string" ? error.stderr : "";
-  return text.trim().split("\n").slice(-ERROR_LINES).join("\n") || String(error);
 }

@@ -28,10 +28,10 @@ const execute = promisify(execFile);
 
 /**
  * The service user: for root the system user `tidemark`, made when absent (no shell, no home), otherwise the caller. May be called twice.
- * `home_unusable` when it can't be made.
+ * `home_unusable` when it can't be made, or when the caller's user id has no name.
  */
 export async function findServiceUser(): Promise<ServiceUser> {
-  const self = userInfo();
+  const self = callingUser();
   if (self.uid !== 0) return { uid: self.uid, gid: self.gid, name: self.username, isSwitchedFromRoot: false };
   return (await lookUp(SERVICE_USER_NAME)) ?? (await makeServiceUser());
 }
@@ -64,6 +64,17 @@ export async function checkReachable(folder: string, user: ServiceUser): Promise
       hint: `Run: chmod o+x "${closed}"\nor set TIDEMARK_HOME to a folder that this user can reach.`,
     },
   );
+}
+
+function callingUser(): { readonly uid: number; readonly gid: number; readonly username: string } {
+  try {
+    return userInfo();
+  } catch (error) {
+    throw new TidemarkError("home_unusable", "Cannot run PostgreSQL: the system knows no name of the current user", {
+      cause: error,
+      hint: "PostgreSQL needs one: add the user id to /etc/passwd, or run Tidemark as another user.",
+    });
+  }
 }
 
 async function lookUp(name: string): Promise<ServiceUser | undefined> {
