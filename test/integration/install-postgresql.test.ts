@@ -104,7 +104,7 @@ mkdir -p /etc/postgresql-common
 mount -t tmpfs none /etc/postgresql-common
 chmod 755 /usr/lib/postgresql /etc/postgresql-common
 mkdir "$FOLDER/system"
-for program in sh true env mkdir tee rm cat chmod; do ln -s "$(command -v $program)" "$FOLDER/system/$program"; done
+for program in sh true env mkdir tee rm cat chmod; do ln -s "/bin/$program" "$FOLDER/system/$program"; done
 set +e
 PATH="$FOLDER/bin:$FOLDER/system" ${as} "$NODE" "$SCRIPT"
 code=$?
