@@ -38,7 +38,7 @@ export async function openMasterKey(options: {
   try {
     return (await load(file)) ?? (await make(file, options));
   } catch (error) {
-    const code = systemErrorCode(error);
+    const code = error instanceof TidemarkError ? undefined : systemErrorCode(error);
     if (code === undefined) throw error;
     throw new TidemarkError("home_unusable", `Cannot use the master key "${file}": ${code}`, {
       hint: "Give the user that runs Tidemark read and write permission on this folder",

@@ -164,10 +164,11 @@ async function* readObject(root: string, key: string, call: GetCall): AsyncGener
   call.signal?.throwIfAborted();
   const doing = `read "${key}"`;
   const file = await classified(doing, () => ifPresent(() => open(join(root, key), "r")));
-  if (file === undefined)
-    throw new TidemarkError("object_not_found", `Cannot read "${key}": there is no such object in the repository`);
+  if (file === undefined) throw notFound(key);
   try {
-    const { size } = await classified(doing, () => file.stat());
+    const found = await classified(doing, () => file.stat());
+    if (!found.isFile()) throw notFound(key);
+    const { size } = found;
     const from = call.offsetBytes ?? 0;
     const to = call.lengthBytes === undefined ? size : from + call.lengthBytes;
     if (from > size || to > size)
@@ -187,6 +188,10 @@ async function* readObject(root: string, key: string, call: GetCall): AsyncGener
   } finally {
     await file.close();
   }
+}
+
+function notFound(key: string): TidemarkError {
+  return new TidemarkError("object_not_found", `Cannot read "${key}": there is no such object in the repository`);
 }
 
 async function* listObjects(

@@ -13,6 +13,8 @@ const STORED_BLOCK_HEADER_BYTES = 5;
 const GZIP_TRAILER_BYTES = 8;
 /** A stored block's length has 16 bits. RFC 1951, 3.2.4. */
 const STORED_BLOCK_BYTES_MAX = 65_535;
+/** A member usually fits half its block, so zlib is asked once or twice; smaller pieces than this are not worth it. */
+const OUTPUT_CHUNK_BYTES_MIN = 16 * 1024;
 /** One call into zlib gives so much at once; the default of 16 KiB makes four times as many calls. */
 const INFLATE_CHUNK_BYTES = 64 * 1024;
 
@@ -31,7 +33,11 @@ export interface ParallelGzip {
  */
 export async function* gzipParallel(source: ByteStream, how: ParallelGzip): AsyncGenerator<Buffer> {
   const members: Promise<Buffer>[] = [];
-  const options = { level: how.level, memLevel: 9, chunkSize: Math.ceil(how.blockSizeBytes / 2) };
+  const options = {
+    level: how.level,
+    memLevel: 9,
+    chunkSize: Math.max(OUTPUT_CHUNK_BYTES_MIN, Math.ceil(how.blockSizeBytes / 2)),
+  };
   try {
     for await (const block of inBlocks(source, how.blockSizeBytes)) {
       const member = compress(block, options);
