@@ -27,8 +27,10 @@ export interface ArchiveDownload {
 }
 
 /** Attempts in a row that bring nothing new. Each that does starts the count anew: an archive is finite. */
-const FRUITLESS_ATTEMPTS_MAX = 5;
+const FRUITLESS_ATTEMPTS_MAX = 8;
+/** Doubled at each attempt in vain up to the limit: together they outlast a platform that restarts. */
 const RETRY_DELAY_MS = 1000;
+const RETRY_DELAY_MAX_MS = 8000;
 /** A connection that brings no byte for so long is dead. The platform decrypts as it sends, so that bytes flow steadily. */
 const STALL_TIMEOUT_MS = 60_000;
 
@@ -59,8 +61,11 @@ export async function downloadArchive(download: ArchiveDownload): Promise<{ size
     if (cut === undefined) return verify(received, download.sizeBytes);
     fruitless = received.doneBytes > furthestBytes ? 0 : fruitless + 1;
     furthestBytes = Math.max(furthestBytes, received.doneBytes);
+    // Where nothing ever answered, waiting helps as little as for any other command.
+    if (furthestBytes === 0 && cut.code === "platform_unreachable") throw cut;
     if (fruitless >= FRUITLESS_ATTEMPTS_MAX) throw incomplete(received, cut);
-    await download.clock.sleep(RETRY_DELAY_MS, download.signal);
+    const delayMs = Math.min(RETRY_DELAY_MS * 2 ** fruitless, RETRY_DELAY_MAX_MS);
+    await download.clock.sleep(delayMs, download.signal);
   }
 }
 

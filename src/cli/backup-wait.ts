@@ -1,4 +1,4 @@
-import { isErrorCode, TidemarkError } from "../core/errors.ts";
+import { TidemarkError } from "../core/errors.ts";
 import type { CommandCall } from "./command.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import { backupReply } from "./replies.ts";
@@ -60,7 +60,7 @@ async function askPatiently<T>(call: CommandCall, ask: () => Promise<T>): Promis
     try {
       return await ask();
     } catch (error) {
-      const passing = isErrorCode(error, "platform_unreachable") || isErrorCode(error, "control_unavailable");
+      const passing = error instanceof TidemarkError && error.kind === "transient";
       if (!passing || call.clock.now().getTime() >= giveUpMs) throw error;
       call.output.transient("Waiting for the platform to answer");
       await call.clock.sleep(POLL_INTERVAL_MS, call.signal);

@@ -29,6 +29,8 @@ export function createProgram({
     .option("--token <token>", "API token; TIDEMARK_TOKEN keeps it out of the list of processes")
     .option("--json", "Print the platform's reply as it is")
     .option("--region <name>", "Ignored: a platform is one region")
+    .helpOption("-h, --help", "Show help")
+    .helpCommand("help [command]", "Show help")
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => void streams.stdout.write(text),

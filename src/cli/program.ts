@@ -31,7 +31,7 @@ export async function runCommandLine(options: CommandLineOptions): Promise<numbe
     },
   });
   const work = program
-    .parseAsync([...options.argv], { from: "user" })
+    .parseAsync(options.argv.length === 0 ? ["--help"] : [...options.argv], { from: "user" })
     .then(() => exitCode)
     .catch((error: unknown) => commandTreeExitCode(error, options));
   return Promise.race([watch.ended, work.then((code) => watch.flush(code))]);

@@ -9,7 +9,7 @@ import type { BackupService } from "../../src/control/services.ts";
 import { makeTempFolder } from "../harness/temp-folder.ts";
 import { ARCHIVE, BACKUP, BACKUP_ID, inMemoryServices, SIGNATURE } from "../http/in-memory-services.ts";
 import { openFace } from "../http/open-face.ts";
-import { asAlice, type CliRun, type CliSetting, runCli } from "./run-cli.ts";
+import { asAlice, type CliRun, type CliSetting, instantClock, runCli } from "./run-cli.ts";
 
 const NAME = `${BACKUP.name}.tar.gz`;
 const ETAG = `"${createHash("sha256").update(ARCHIVE).digest("hex")}"`;
@@ -170,6 +170,17 @@ test("backups-download gives up on a connection that is always cut, and leaves n
   assert.match(run.stderr, /Download cut after \d+ of 300000 bytes/);
   assert.doesNotMatch(run.stderr, new RegExp(SIGNATURE));
   assert.deepEqual(await site.files(), []);
+});
+
+test("backups-download doesn't wait for an address where nothing ever answered", async (t) => {
+  const archiveLink: BackupService["archiveLink"] = () => Promise.resolve("http://127.0.0.1:1000/secret-signature");
+  const clock = instantClock();
+  const site = await openSite(t, { backups: { archiveLink } });
+  const run = await site.download(undefined, { options: { clock } });
+  assert.equal(run.exitCode, 1);
+  assert.match(run.stderr, /Cannot reach the platform at http:\/\/127\.0\.0\.1:1000/);
+  assert.doesNotMatch(run.stderr, /secret-signature/);
+  assert.deepEqual(clock.sleeps, []);
 });
 
 test("backups-download refuses bytes that are not those of the checksum, and leaves the file that was there", async (t) => {

@@ -13,6 +13,7 @@ const NOWHERE = { TIDEMARK_URL: "http://127.0.0.1:9", TIDEMARK_TOKEN: "x" };
 test("--help of the program and of every command prints examples and ends with 0", async () => {
   const overview = await runCli(["--help"]);
   assert.equal(overview.exitCode, 0);
+  assert.deepEqual(await runCli([]), overview, "no arguments at all");
   for (const spec of COMMANDS) {
     assert.match(overview.stdout, new RegExp(`^  ${spec.name.split(" ")[0]}\\b`, "m"));
     const run = await runCli([...spec.name.split(" "), "--help"]);
