@@ -7,6 +7,7 @@ import {
   ownerConnection,
   provisionManagedDatabase,
   removeManagedDatabase,
+  renewCertificate,
   supervisedDatabase,
 } from "../instances/managed-database.ts";
 import { firstFreePort, type PortRange } from "../instances/ports.ts";
@@ -19,6 +20,8 @@ import type { OperationHandler, StoreResult } from "./operation-runner.ts";
 import type { AddonTable, DatabaseTable } from "./schema.ts";
 
 const BYTES_PER_MB = 1024 ** 2;
+/** A certificate is renewed when 30 days are left; `start()` looks too, as it prepares each server. */
+const CERTIFICATE_CHECK_INTERVAL_MS = 24 * 3600_000;
 /** Another process of this host can take the port that we chose between two statements; then we choose again. */
 const PORT_TRIES_MAX = 20;
 
@@ -32,6 +35,8 @@ export class DatabaseHost {
   readonly #supervisor: Supervisor;
   /** Changes of status are stored one after the other, so that the last one stands. */
   #storing: Promise<void> = Promise.resolve();
+  #certificates: Promise<void> = Promise.resolve();
+  readonly #closing = new AbortController();
   readonly #working = new Map<AddonId, Promise<void>>();
 
   constructor(context: ControlContext, { host, ports }: { host: ManagedHost; ports: PortRange }) {
@@ -49,10 +54,38 @@ export class DatabaseHost {
   async start(): Promise<void> {
     const rows = await this.#rows().where("addons.state", "=", "running").execute();
     await Promise.all(rows.map((row) => this.#supervise(row)));
+    this.#watchCertificates();
+  }
+
+  /** Renews the certificates that end soon, now and once a day, until `close()`. */
+  #watchCertificates(): void {
+    const { clock, logger } = this.#context;
+    const { signal } = this.#closing;
+    const watch = async (): Promise<void> => {
+      while (!signal.aborted) {
+        // The only rejection is the end of the watch, which the condition sees.
+        await clock.sleep(CERTIFICATE_CHECK_INTERVAL_MS, signal).catch(() => undefined);
+        if (signal.aborted) return;
+        await this.#renewCertificates().catch((error: unknown) =>
+          logger.error(
+            { error: asTidemarkError(error).message },
+            "certificates were not renewed; tried again tomorrow",
+          ),
+        );
+      }
+    };
+    this.#certificates = watch();
+  }
+
+  async #renewCertificates(): Promise<void> {
+    const rows = await this.#rows().where("addons.state", "=", "running").execute();
+    for (const row of rows) await renewCertificate(this.#host, this.#managed(row));
   }
 
   /** Stops all servers within about `timeoutMs`. */
   async close({ timeoutMs }: { timeoutMs: number }): Promise<void> {
+    this.#closing.abort();
+    await this.#certificates;
     await this.#supervisor.close({ leaveRunning: false, timeoutMs });
     await this.#storing;
   }

@@ -1,4 +1,4 @@
-import type { Generated, Insertable, Selectable } from "kysely";
+import type { Generated, Selectable } from "kysely";
 import type { AddonId, ObjectId } from "../core/ids.ts";
 
 /** The control database's tables as kysely sees them; `migrations/` makes them. Every instant is `timestamptz`, every size bytes. */
@@ -22,6 +22,8 @@ export interface PlatformTable {
   wrapped_url_key: Buffer;
   /** How far the sample has come, so that an interrupted first start goes on. */
   sample_state: Generated<"none" | "provisioning" | "loading" | "backing_up" | "done">;
+  /** When the last sweep of the repository began. */
+  swept_at: Generated<Date>;
   created_at: Generated<Date>;
 }
 
@@ -135,4 +137,3 @@ export interface BackupTable {
 }
 
 export type OperationRow = Selectable<OperationTable>;
-export type NewOperation = Insertable<OperationTable>;

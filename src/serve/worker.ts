@@ -1,5 +1,6 @@
 import { logicalBackupHandler } from "../control/logical-backup.ts";
 import { OperationRunner } from "../control/operation-runner.ts";
+import { OrphanSweep } from "../control/orphan-sweep.ts";
 import { queueName } from "../control/queue.ts";
 import { findServiceUser } from "../instances/service-user.ts";
 import { homePaths, openHome } from "./home.ts";
@@ -39,6 +40,8 @@ export async function serveWorker({ config, clock, signals }: ServeOptions): Pro
     },
   });
   stack.defer(() => runner.close());
+  const sweep = new OrphanSweep(context, repository);
+  stack.defer(() => sweep.close());
   await context.queue.work(queueName("logical_backup", home.hostId), LOGICAL_BACKUPS_MAX, (id) => runner.run(id));
   log.logger.info({ pid: process.pid }, "the worker is ready");
   await untilAborted(signals.requested);

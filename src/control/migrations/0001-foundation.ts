@@ -13,6 +13,7 @@ const STATEMENTS = [
     wrapped_url_key bytea not null,
     sample_state text not null default 'none'
       check (sample_state in ('none', 'provisioning', 'loading', 'backing_up', 'done')),
+    swept_at timestamptz not null default '-infinity',
     created_at timestamptz not null default now()
   )`,
   `create table users (

@@ -45,7 +45,7 @@ test("authenticatePassword() takes name or address in any case, and says the sam
     address: ADDRESS,
   });
   assert.equal(byAddress.userId, owner.userId);
-  const messages = [];
+  const messages: string[] = [];
   for (const identifier of ["owner", "nobody"]) {
     await assert.rejects(
       identity.authenticatePassword({ identifier, password: "wrong", address: "10.0.0.9" }),
