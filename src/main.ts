@@ -1,21 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { homedir, hostname } from "node:os";
 import { fileURLToPath } from "node:url";
-import { z } from "zod";
 import type { CommandLineStreams } from "./cli/streams.ts";
 import { runCommandLine } from "./cli/program.ts";
-import { defaultHome, processEnvironment, readServeConfig } from "./config.ts";
+import { defaultHome, type Environment, processEnvironment } from "./config.ts";
 import { systemClock } from "./core/clock.ts";
 import { ERROR_TABLE } from "./core/errors.ts";
-import { resetOwner } from "./serve/reset-owner.ts";
-import { readRoles } from "./serve/roles.ts";
-import { serve } from "./serve/serve.ts";
-import { listenForStop } from "./serve/stop-signals.ts";
 
 /** The runtime that package.json pins; another one may lack what the program is built on. */
 const NODE_MAJOR = 26;
-
-const packageFile = z.object({ version: z.string() });
 
 /** The composition root: the only place that makes the real clock, streams and environment, and that ends the process. */
 async function main(): Promise<number> {
@@ -41,20 +34,35 @@ async function main(): Promise<number> {
       return () => process.off("SIGINT", listener);
     },
     local: {
-      serve: ({ roles }) =>
-        serve({
-          config: readServeConfig(environment),
-          roles: readRoles(roles),
-          clock: systemClock,
-          signals: listenForStop(process, systemClock),
-          say: (line) => process.stdout.write(`-----> ${line}\n`),
-          isTerminal: process.stdout.isTTY,
-          version,
-          program: fileURLToPath(import.meta.url),
-          environment,
-        }),
-      resetOwnerPassword: () => resetOwner({ config: readServeConfig(environment) }),
+      serve: ({ roles }) => startServing({ roles, environment, version }),
+      async resetOwnerPassword() {
+        const { resetOwner } = await import("./serve/reset-owner.ts");
+        return await resetOwner({ environment });
+      },
     },
+  });
+}
+
+/** Loaded only here: the commands of users start in a third of the time without it. */
+async function startServing({
+  roles,
+  environment,
+  version,
+}: {
+  roles: string | undefined;
+  environment: Environment;
+  version: string;
+}): Promise<number> {
+  const { startServe } = await import("./serve/serve.ts");
+  return await startServe({
+    roles,
+    environment,
+    version,
+    clock: systemClock,
+    process,
+    say: (line) => process.stdout.write(`-----> ${line}\n`),
+    isTerminal: process.stdout.isTTY,
+    program: fileURLToPath(import.meta.url),
   });
 }
 
@@ -66,7 +74,8 @@ function checkRuntime(): string | undefined {
 
 async function readVersion(): Promise<string> {
   const text = await readFile(new URL("../package.json", import.meta.url), "utf8");
-  return packageFile.parse(JSON.parse(text)).version;
+  // The file is our own and ships with this one.
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 // Whatever still holds the event loop after the command has ended (an idle socket, a timer of a library) must not keep the process.

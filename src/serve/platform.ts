@@ -28,7 +28,7 @@ import { ensureLocalLogin, ensureOwner } from "./logins.ts";
 import { findMachine, type Machine } from "./machine.ts";
 import { leaseOwner, openControl } from "./open-control.ts";
 import { openPlatformRepository, openSecrets } from "./safekeeping.ts";
-import type { ServeOptions } from "./serve.ts";
+import type { ServeOptions } from "./options.ts";
 import { createServices } from "./services.ts";
 import { untilAborted } from "./stop-signals.ts";
 import { WorkerProcess } from "./worker-process.ts";

@@ -1,30 +1,35 @@
-import type { Environment, ServeConfig } from "../config.ts";
-import type { Clock } from "../core/clock.ts";
+import { readServeConfig } from "../config.ts";
+import type { ServeOptions } from "./options.ts";
 import { servePlatform } from "./platform.ts";
-import type { Role } from "./roles.ts";
-import type { StopSignals } from "./stop-signals.ts";
+import { readRoles } from "./roles.ts";
+import { listenForStop } from "./stop-signals.ts";
 import { serveWorker } from "./worker.ts";
-
-export interface ServeOptions {
-  readonly config: ServeConfig;
-  readonly roles: ReadonlySet<Role>;
-  readonly clock: Clock;
-  readonly signals: StopSignals;
-  /** One line for whoever started it. */
-  readonly say: (line: string) => void;
-  /** Secrets are shown on a terminal only: elsewhere the line ends up in a file. */
-  readonly isTerminal: boolean;
-  readonly version: string;
-  /** `main.ts` and the environment it was started with: the worker runs it too. */
-  readonly program: string;
-  readonly environment: Environment;
-}
 
 /** After a second Ctrl+C, as shells have it: 128 and the signal's number. */
 const EXIT_FORCED = 130;
 
-/** Runs the roles until a stop is asked for; gives the exit code. Throws what keeps it from starting. */
-export async function serve(options: ServeOptions): Promise<number> {
+/** What `main` knows of a start; the settings are read from the environment. */
+export interface StartOptions extends Pick<
+  ServeOptions,
+  "clock" | "say" | "isTerminal" | "version" | "program" | "environment"
+> {
+  /** As typed after `--roles`; undefined for all. */
+  readonly roles: string | undefined;
+  /** Its signals and its channel to a parent end the service. */
+  readonly process: NodeJS.Process;
+}
+
+/** Reads settings and roles, then serves until a stop is asked for; gives the exit code. Throws what keeps it from starting. */
+export async function startServe({ roles, process, ...options }: StartOptions): Promise<number> {
+  return await serve({
+    ...options,
+    config: readServeConfig(options.environment),
+    roles: readRoles(roles),
+    signals: listenForStop(process, options.clock),
+  });
+}
+
+async function serve(options: ServeOptions): Promise<number> {
   const { promise: forced, resolve } = Promise.withResolvers<number>();
   options.signals.forced.addEventListener("abort", () => resolve(EXIT_FORCED), { once: true });
   const onlyWorker = options.roles.size === 1 && options.roles.has("worker");

@@ -8,7 +8,7 @@ import { openLog } from "./log.ts";
 import { findMachine } from "./machine.ts";
 import { leaseOwner, openControl } from "./open-control.ts";
 import { openPlatformRepository, openSecrets } from "./safekeeping.ts";
-import type { ServeOptions } from "./serve.ts";
+import type { ServeOptions } from "./options.ts";
 import { untilAborted } from "./stop-signals.ts";
 
 /** Logical backups at a time in one worker: each compresses on all cores already, a second one fills the pauses of the first. */
