@@ -16,6 +16,11 @@ export const REPLICATION_ROLE = "tidemark_replication";
 
 const NO_RIGHTS = "NOSUPERUSER NOCREATEDB NOCREATEROLE";
 
+/** Any number does, as long as it is the same each time: nobody else takes advisory locks in the database `postgres`. */
+const PROVISION_LOCK = 4711;
+/** CREATE DATABASE, the longest statement here, takes seconds. */
+const EARLIER_SESSION_TIMEOUT_MS = 60_000;
+
 interface RoleWish {
   readonly name: string;
   /** Attributes as CREATE ROLE spells them. */
@@ -37,6 +42,9 @@ export async function provisionRoles(
 ): Promise<void> {
   const session = { applicationName: "tidemark provision", ...(signal === undefined ? {} : { signal }) };
   await withSession(superuser, session, async (client) => {
+    // The server goes on with the last statement of a session that was cut: wait until that one is over.
+    await client.query(`SET lock_timeout = ${EARLIER_SESSION_TIMEOUT_MS}`);
+    await client.query("SELECT pg_advisory_lock($1)", [PROVISION_LOCK]);
     await ensureRole(client, {
       name,
       attributes: `LOGIN ${NO_RIGHTS} NOREPLICATION NOBYPASSRLS`,

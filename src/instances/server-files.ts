@@ -3,9 +3,12 @@ import { dirname, join } from "node:path";
 import { type ServerDefinition, SUPERUSER, confFolder, logFile } from "./server-definition.ts";
 import type { ServiceUser } from "./service-user.ts";
 
-/** Readable by the servers' user and changed by the platform only: what root writes lies where nobody else can plant a link. */
-const SHARED_FOLDER_MODE = 0o750;
-const SHARED_FILE_MODE = 0o640;
+/**
+ * Root's files are readable by the servers' user and changed by the platform only: what root writes lies where nobody else can plant a link. A platform that is
+ * the servers' user itself shares with nobody, and PostgreSQL refuses a key of its own that its group may read.
+ */
+const SHARED_MODES = { folder: 0o750, file: 0o640 } as const;
+const PRIVATE_MODES = { folder: 0o700, file: 0o600 } as const;
 /** The way down to a server's folders: entered, not listed. */
 const PASSAGE_MODE = 0o711;
 
@@ -42,14 +45,19 @@ export async function makePassage(folder: string): Promise<void> {
 
 export async function makeSharedFolder(folder: string, user: ServiceUser): Promise<void> {
   await mkdir(folder, { recursive: true });
-  await chmod(folder, SHARED_FOLDER_MODE);
+  await chmod(folder, modesFor(user).folder);
   if (user.isSwitchedFromRoot) await chown(folder, 0, user.gid);
+}
+
+/** Modes of what the platform makes for its servers to read. */
+export function modesFor(user: ServiceUser): { readonly folder: number; readonly file: number } {
+  return user.isSwitchedFromRoot ? SHARED_MODES : PRIVATE_MODES;
 }
 
 /** Writes a file that the servers' user may read and only the platform may change. */
 export async function writeSharedFile(path: string, content: string, user: ServiceUser): Promise<void> {
   await writeWholeFile(path, content, {
-    mode: SHARED_FILE_MODE,
+    mode: modesFor(user).file,
     ...(user.isSwitchedFromRoot ? { owner: { uid: 0, gid: user.gid } } : {}),
   });
 }

@@ -1,13 +1,13 @@
 import { chown, copyFile, open, stat, truncate } from "node:fs/promises";
 import { systemErrorCode } from "../core/errors.ts";
 import { type ServerDefinition, logFile } from "./server-definition.ts";
+import { modesFor } from "./server-files.ts";
 
 /** Two files of this size a server at most: days of an ordinary log, and no disk filled by a noisy one. */
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
 /** What an error message quotes. */
 const TAIL_LINES = 12;
 const TAIL_BYTES_MAX = 8 * 1024;
-const LOG_MODE = 0o640;
 
 /** Size of the log now; 0 where there is none. What follows is one start's own. */
 export async function logPosition(server: ServerDefinition): Promise<number> {
@@ -17,7 +17,7 @@ export async function logPosition(server: ServerDefinition): Promise<number> {
 /** Opens the log for a server to write to; the caller closes it. Appending, so that the file may be cut while the server runs. */
 export async function openLog(server: ServerDefinition): Promise<Awaited<ReturnType<typeof open>>> {
   await boundLog(server);
-  const file = await open(logFile(server), "a", LOG_MODE);
+  const file = await open(logFile(server), "a", modesFor(server.user).file);
   if (server.user.isSwitchedFromRoot) await chown(logFile(server), 0, server.user.gid);
   return file;
 }

@@ -25,13 +25,17 @@ test("checkReachable() accepts a folder that doesn't exist yet below open ones",
 });
 
 test("checkReachable() names the closed folder and the command that opens it, also behind a link", async (t) => {
+  const made: { closed?: string } = {};
+  // Opened again before the folder is removed, which an ordinary user couldn't do otherwise.
+  t.after(async () => {
+    if (made.closed !== undefined) await chmod(made.closed, 0o700);
+  });
   const top = await makeTempFolder(t);
   const closed = join(top, "closed folder");
   await mkdir(join(closed, "home"), { recursive: true });
   await symlink(join(closed, "home"), join(top, "link"));
   await chmod(closed, 0o600);
-  // Opened again, so that an ordinary user can remove it.
-  t.after(() => chmod(closed, 0o700).catch(() => undefined));
+  made.closed = closed;
   const user = await findServiceUser();
   const behind = user.isSwitchedFromRoot
     ? ["closed folder/home", "closed folder/home/below", "link"]
