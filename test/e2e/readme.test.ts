@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, symlink } from "node:fs/promises";
+import { cp, mkdir, readdir, symlink } from "node:fs/promises";
 import { createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -88,8 +88,9 @@ async function escapeHatchVariables(home: string): Promise<NodeJS.ProcessEnv> {
 /** A folder that looks like a clone of the project after `npm ci`, and may be written into. */
 async function makeClone(folder: string): Promise<string> {
   await mkdir(folder);
-  for (const name of ["package.json", "node_modules", "bin", "src", "scripts"])
-    await symlink(join(TOP, name), join(folder, name));
+  // npx sets the mode of the command that it runs, so that one has to be the caller's own, as in a real clone.
+  await cp(join(TOP, "bin"), join(folder, "bin"), { recursive: true });
+  for (const name of ["package.json", "node_modules", "src"]) await symlink(join(TOP, name), join(folder, name));
   return folder;
 }
 
