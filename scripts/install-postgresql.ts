@@ -3,8 +3,9 @@
  *
  *   node scripts/install-postgresql.ts
  *
- * Where they are missing it installs Debian's or Ubuntu's package, if it may: as root, or by sudo that asks for no password. Otherwise it says what to type
- * and exits 1. No cluster is created. TIDEMARK_POSTGRESQL_BIN names a folder of programs to use instead.
+ * Where they are missing it installs Debian's or Ubuntu's package, if it may: as root, or by sudo that asks for no
+ * password. Otherwise it says what to type and exits 1. No cluster is created. TIDEMARK_POSTGRESQL_BIN names a folder
+ * of programs to use instead.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";

@@ -40,7 +40,9 @@ export interface ServerCertificateRequest {
 const DAY_MS = 24 * 60 * 60 * 1000;
 const AUTHORITY_DAYS = 3650;
 const SERVER_DAYS = 365;
-/** Renewed while it still holds for weeks, so that a platform that is off for some days meets no expired certificate. */
+/**
+ * Renewed while it still holds for weeks, so that a platform that is off for some days meets no expired certificate.
+ */
 const RENEWAL_DAYS = 30;
 /** Clocks of clients that are late must not find the certificate not yet valid. */
 const CLOCK_SKEW_MS = DAY_MS;
@@ -56,8 +58,9 @@ const PRIVATE_MODE = 0o600;
 const PUBLIC_MODE = 0o644;
 
 /**
- * Opens the authority in `folder`, making it when there is none (EC P-256, ten years). A new one is made too when the old has run down to the last weeks of what
- * a server's certificate needs. `key_missing` when the certificate, which clients trust, is there without its key.
+ * Opens the authority in `folder`, making it when there is none (EC P-256, ten years). A new one is made too when the
+ * old has run down to the last weeks of what a server's certificate needs. `key_missing` when the certificate, which
+ * clients trust, is there without its key.
  */
 export async function openAuthority({
   folder,
@@ -88,8 +91,8 @@ export async function openAuthority({
 }
 
 /**
- * Sees to it that a server has a certificate of this authority for all its names that holds for weeks yet; issues one for a year otherwise. May be called while
- * the server runs: after `renewed` it must be told to reload.
+ * Sees to it that a server has a certificate of this authority for all its names that holds for weeks yet; issues one
+ * for a year otherwise. May be called while the server runs: after `renewed` it must be told to reload.
  */
 export async function ensureServerCertificate(
   authority: Authority,

@@ -47,12 +47,11 @@ export function controlServer({ home, runtimeFolder, user, programs }: ControlSe
 }
 
 /**
- * Makes the control database's server and database where they are absent, starts or adopts the server, and answers how to connect. The runtime folder must be
- * prepared. May be called again after any interruption. Errors as of `initServer()` and `startServer()`.
+ * Makes the control database's server and database where they are absent, starts or adopts the server, and answers how
+ * to connect. May be called again after any interruption. Errors as of `initServer()` and `startServer()`.
  */
 export async function openControlServer(place: ControlServerPlace, waiting: Waiting): Promise<Connection> {
-  const server = controlServer(place);
-  await prepareRuntimeFolder(server.socketFolder, place.user);
+  const server = await prepareSockets(place);
   await initServer(server, waiting);
   await startServer(server, waiting);
   const session = { applicationName: "tidemark", ...(waiting.signal === undefined ? {} : { signal: waiting.signal }) };
@@ -71,5 +70,12 @@ export function controlConnection(place: ControlServerPlace): Connection {
 /** The control database's server as a `Supervisor` takes it into care. */
 export function supervisedControlServer(place: ControlServerPlace): SupervisedServer {
   const server = controlServer(place);
-  return { id: server.name, dataFolder: server.dataFolder, define: () => Promise.resolve(server) };
+  return { id: server.name, dataFolder: server.dataFolder, define: () => prepareSockets(place) };
+}
+
+async function prepareSockets(place: ControlServerPlace): Promise<ServerDefinition> {
+  const server = controlServer(place);
+  await prepareRuntimeFolder(place.runtimeFolder, place.user);
+  await prepareRuntimeFolder(server.socketFolder, place.user);
+  return server;
 }

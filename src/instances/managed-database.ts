@@ -68,8 +68,9 @@ const ACCESS_RULES = [
 const execute = promisify(execFile);
 
 /**
- * Makes the database's server from nothing, or from wherever an interrupted call stopped: data folder, certificate, roles, database. Leaves it running; give it
- * to a `Supervisor` then. `port_in_use` when somebody else has its port, errors of `initServer()` and `startServer()`; after any of them it may be called again.
+ * Makes the database's server from nothing, or from wherever an interrupted call stopped: data folder, certificate,
+ * roles, database. Leaves it running; give it to a `Supervisor` then. `port_in_use` when somebody else has its port,
+ * errors of `initServer()` and `startServer()`; after any of them it may be called again.
  */
 export async function provisionManagedDatabase(
   host: ManagedHost,
@@ -89,8 +90,9 @@ export async function provisionManagedDatabase(
 }
 
 /**
- * How the database's server is to run now, its certificate and socket folder made ready. Settings follow the plan's memory and the free disk, so call it before
- * each start. `programs_missing` when its major version is no longer installed.
+ * How the database's server is to run now, its certificate and socket folder made ready. Settings follow the plan's
+ * memory and the free disk, so call it before each start. `programs_missing` when its major version is no longer
+ * installed.
  */
 export async function prepareManagedServer(host: ManagedHost, database: ManagedDatabase): Promise<ServerDefinition> {
   const programs = choosePrograms(host.installed, database.major);
@@ -135,8 +137,8 @@ export async function renewCertificate(host: ManagedHost, database: ManagedDatab
 }
 
 /**
- * Stops the server and deletes all that it had on this machine, its data first of all. May be called again after an interruption, and for a database that was never
- * made. A supervisor must have let go of it before.
+ * Stops the server and deletes all that it had on this machine, its data first of all. May be called again after an
+ * interruption, and for a database that was never made. A supervisor must have let go of it before.
  */
 export async function removeManagedDatabase(
   host: ManagedHost,

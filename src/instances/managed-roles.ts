@@ -16,7 +16,9 @@ export const REPLICATION_ROLE = "tidemark_replication";
 
 const NO_RIGHTS = "NOSUPERUSER NOCREATEDB NOCREATEROLE";
 
-/** Any number does, as long as it is the same each time: nobody else takes advisory locks in the database `postgres`. */
+/**
+ * Any number does, as long as it is the same each time: nobody else takes advisory locks in the database `postgres`.
+ */
 const PROVISION_LOCK = 4711;
 /** CREATE DATABASE, the longest statement here, takes seconds. */
 const EARLIER_SESSION_TIMEOUT_MS = 60_000;
@@ -29,8 +31,9 @@ interface RoleWish {
 }
 
 /**
- * Makes, or completes, the roles and the one database of a managed server. `superuser` connects to the database `postgres`; `name` is the owner role's and the
- * database's. May be repeated after any interruption: what is there is kept, a password that differs is set.
+ * Makes, or completes, the roles and the one database of a managed server. `superuser` connects to the database
+ * `postgres`; `name` is the owner role's and the database's. May be repeated after any interruption: what is there is
+ * kept, a password that differs is set.
  */
 export async function provisionRoles(
   superuser: Connection,
@@ -93,8 +96,8 @@ async function ensureDatabase(client: Client, name: string): Promise<void> {
 }
 
 /**
- * The owner owns schema `public` as well: by the role pg_database_owner, which every database's own owner is in; naming it outright would make every dump
- * carry a change of owner.
+ * The owner owns schema `public` as well: by the role pg_database_owner, which every database's own owner is in; naming
+ * it outright would make every dump carry a change of owner.
  */
 async function restrictAccess(client: Client, name: string): Promise<void> {
   const database = escapeIdentifier(name);

@@ -7,8 +7,8 @@ export interface PortRange {
 }
 
 /**
- * The first port of the range that is neither given out nor in use on this address. The caller keeps it: a database's port stays the same for life.
- * `port_in_use` when none is left.
+ * The first port of the range that is neither given out nor in use on this address. The caller keeps it: a database's
+ * port stays the same for life. `port_in_use` when none is left.
  */
 export async function firstFreePort({
   range,
@@ -28,7 +28,10 @@ export async function firstFreePort({
   });
 }
 
-/** Whether nobody listens on the address and port. `*` means every address, as in PostgreSQL. */
+/**
+ * Whether nobody listens on the address and port. `*` means every address, as in PostgreSQL. `config_invalid` for an
+ * address that isn't this machine's.
+ */
 export async function isPortFree({ bind, port }: { readonly bind: string; readonly port: number }): Promise<boolean> {
   const probe = createServer();
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
@@ -36,10 +39,17 @@ export async function isPortFree({ bind, port }: { readonly bind: string; readon
     // EACCES: a port below 1024 that this user may not take, so not free for us.
     const refused = ["EADDRINUSE", "EACCES"].includes(systemErrorCode(error) ?? "");
     if (refused) resolve(false);
-    else reject(error);
+    else reject(noSuchAddress(bind, error));
   });
   probe.listen({ port, ...(bind === "*" ? {} : { host: bind }), exclusive: true }, () =>
     probe.close(() => resolve(true)),
   );
   return promise;
+}
+
+function noSuchAddress(bind: string, cause: unknown): TidemarkError {
+  return new TidemarkError("config_invalid", `Cannot listen on "${bind}": this machine has no such address`, {
+    cause,
+    hint: "Set TIDEMARK_DATABASE_BIND to an address of this machine, or to *.",
+  });
 }

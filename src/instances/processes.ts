@@ -10,8 +10,8 @@ const PS_TIMEOUT_MS = 10_000;
 const execute = promisify(execFile);
 
 /**
- * Whether process `pid` is the postmaster of this data folder. Judged by its command line, which names the folder: a pid recycled by another program, a
- * backend (whose title replaces the command line) and a zombie are none.
+ * Whether process `pid` is the postmaster of this data folder. Judged by its command line, which names the folder: a
+ * pid recycled by another program, a backend (whose title replaces the command line) and a zombie are none.
  */
 export async function isPostmaster(pid: number, dataFolder: string): Promise<boolean> {
   if (process.platform === "linux") {
@@ -27,8 +27,8 @@ export async function isPostmaster(pid: number, dataFolder: string): Promise<boo
 }
 
 /**
- * PostgreSQL's processes that work in this data folder, also those that a killed postmaster left behind. Empty where the system has no /proc: there the
- * server's own check of shared memory stands alone.
+ * PostgreSQL's processes that work in this data folder, also those that a killed postmaster left behind. Empty where
+ * the system has no /proc: there the server's own check of shared memory stands alone.
  */
 export async function postgresProcessesIn(dataFolder: string): Promise<number[]> {
   if (process.platform !== "linux") return [];

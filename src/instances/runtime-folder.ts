@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chown, lstat, mkdir } from "node:fs/promises";
+import { lchown, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "../core/assert.ts";
 import { TidemarkError, systemErrorCode } from "../core/errors.ts";
@@ -15,8 +15,8 @@ const HASH_DIGITS = 8;
 const PRIVATE_FOLDER_MODE = 0o700;
 
 /**
- * Where the Unix sockets of a home lie: short, since a home can be deep; always the same for the same home and user, so that servers left
- * over are found again. `uid` is the platform's own; `xdgRuntimeFolder` the value of XDG_RUNTIME_DIR.
+ * Where the Unix sockets of a home lie: short, since a home can be deep; always the same for the same home and user, so
+ * that servers left over are found again. `uid` is the platform's own; `xdgRuntimeFolder` the value of XDG_RUNTIME_DIR.
  */
 export function runtimeFolder({
   home,
@@ -36,20 +36,21 @@ export function runtimeFolder({
 }
 
 /**
- * Makes the folder, or takes the one that is there, private to the service user. `home_unusable` when it belongs to somebody else, is open to others or
- * is no folder: in /tmp anybody could have put it there. May be called twice.
+ * Makes the folder, or takes the one that is there, private to the service user. `home_unusable` when it belongs to
+ * somebody else, is open to others or is no folder: in /tmp anybody could have put it there. May be called twice.
  */
 export async function prepareRuntimeFolder(folder: string, user: ServiceUser): Promise<void> {
   try {
     await mkdir(folder, { mode: PRIVATE_FOLDER_MODE });
-    if (user.isSwitchedFromRoot) await chown(folder, user.uid, user.gid);
+    // Not following a link: below a folder of the service user, that user could have put one in its place.
+    if (user.isSwitchedFromRoot) await lchown(folder, user.uid, user.gid);
   } catch (error) {
     if (systemErrorCode(error) !== "EEXIST") throw unusable(folder, "it can't be made", error);
   }
   const found = await lstat(folder);
   if (!found.isDirectory()) throw unusable(folder, "it is not a folder");
   // A platform killed between mkdir and chown leaves a folder of root's: taken, since only root can have made that one.
-  if (user.isSwitchedFromRoot && found.uid === 0) await chown(folder, user.uid, user.gid);
+  if (user.isSwitchedFromRoot && found.uid === 0) await lchown(folder, user.uid, user.gid);
   else if (found.uid !== user.uid) throw unusable(folder, `it belongs to another user (uid ${found.uid})`);
   if ((found.mode & 0o077) !== 0) throw unusable(folder, "others may enter it");
 }

@@ -3,7 +3,10 @@ import type { Connection } from "../postgres/connection.ts";
 import type { Programs } from "../postgres/programs.ts";
 import type { ServiceUser } from "./service-user.ts";
 
-/** Everything that one PostgreSQL server on this machine is made of. Plain data: the same definition finds a running server again. */
+/**
+ * Everything that one PostgreSQL server on this machine is made of. Plain data: the same definition finds a running
+ * server again.
+ */
 export interface ServerDefinition {
   /** For messages: `control`, `my_app_4553`. */
   readonly name: string;
@@ -25,7 +28,10 @@ export interface ServerDefinition {
   readonly commandLineSettings?: Readonly<Record<string, string>>;
 }
 
-/** The bootstrap superuser of every server. It has no password anywhere: the socket knows the platform by its system user. */
+/**
+ * The bootstrap superuser of every server. It has no password anywhere: the socket knows the platform by its system
+ * user.
+ */
 export const SUPERUSER = "tidemark";
 
 export function confFolder(server: ServerDefinition): string {

@@ -4,8 +4,9 @@ import { type ServerDefinition, SUPERUSER, confFolder, logFile } from "./server-
 import type { ServiceUser } from "./service-user.ts";
 
 /**
- * Root's files are readable by the servers' user and changed by the platform only: what root writes lies where nobody else can plant a link. A platform that is
- * the servers' user itself shares with nobody, and PostgreSQL refuses a key of its own that its group may read.
+ * Root's files are readable by the servers' user and changed by the platform only: what root writes lies where nobody
+ * else can plant a link. A platform that is the servers' user itself shares with nobody, and PostgreSQL refuses a key
+ * of its own that its group may read.
  */
 const SHARED_MODES = { folder: 0o750, file: 0o640 } as const;
 const PRIVATE_MODES = { folder: 0o700, file: 0o600 } as const;
@@ -27,7 +28,10 @@ export function configurationFiles(server: ServerDefinition): ConfigurationFiles
   };
 }
 
-/** Makes the server's folders and writes its configuration, each file whole or not at all. May be called while the server runs. */
+/**
+ * Makes the server's folders and writes its configuration, each file whole or not at all. May be called while the
+ * server runs.
+ */
 export async function writeServerFiles(server: ServerDefinition): Promise<void> {
   await makePassage(server.folder);
   await makeSharedFolder(confFolder(server), server.user);

@@ -26,9 +26,9 @@ const REMOVAL_RETRIES = { maxRetries: 5, retryDelay: 200 } as const;
 const execute = promisify(execFile);
 
 /**
- * Makes the server's data folder with initdb: checksums, UTF-8, bytewise collation, no password. It appears whole, by rename; what an interrupted call left is
- * removed. Answers `present` when there is one already. `programs_missing` when that one is of another major version than the definition's programs,
- * `program_failed` with initdb's last lines.
+ * Makes the server's data folder with initdb: checksums, UTF-8, bytewise collation, no password. It appears whole, by
+ * rename; what an interrupted call left is removed. Answers `present` when there is one already. `programs_missing`
+ * when that one is of another major version than the definition's programs, `program_failed` with initdb's last lines.
  */
 export async function initServer(
   server: ServerDefinition,
@@ -108,7 +108,10 @@ async function runInitdb(server: ServerDefinition, folder: string, signal: Abort
   );
 }
 
-/** Runs a program and the processes that it starts; the signal ends them all, and this resolves when they have ended. Null: ended by a signal. */
+/**
+ * Runs a program and the processes that it starts; the signal ends them all, and this resolves when they have ended.
+ * Null: ended by a signal.
+ */
 async function runInGroup(
   program: string,
   options: readonly string[],
@@ -140,7 +143,9 @@ async function runInGroup(
   }
 }
 
-/** Bytewise order: it never changes with the system's libraries, so an index stays valid wherever a backup is restored. */
+/**
+ * Bytewise order: it never changes with the system's libraries, so an index stays valid wherever a backup is restored.
+ */
 async function localeOptions(programs: Programs): Promise<string[]> {
   if (programs.major >= BUILTIN_LOCALE_MAJOR) {
     return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"];

@@ -14,7 +14,10 @@ export async function logPosition(server: ServerDefinition): Promise<number> {
   return (await stat(logFile(server)).catch(() => undefined))?.size ?? 0;
 }
 
-/** Opens the log for a server to write to; the caller closes it. Appending, so that the file may be cut while the server runs. */
+/**
+ * Opens the log for a server to write to; the caller closes it. Appending, so that the file may be cut while the server
+ * runs.
+ */
 export async function openLog(server: ServerDefinition): Promise<Awaited<ReturnType<typeof open>>> {
   await boundLog(server);
   const file = await open(logFile(server), "a", modesFor(server.user).file);
@@ -23,8 +26,8 @@ export async function openLog(server: ServerDefinition): Promise<Awaited<ReturnT
 }
 
 /**
- * Keeps the log's size in bounds, also of a running server: past the limit it is copied to `postgresql.log.1` and emptied. Lines written between copy and cut
- * are lost.
+ * Keeps the log's size in bounds, also of a running server: past the limit it is copied to `postgresql.log.1` and
+ * emptied. Lines written between copy and cut are lost.
  */
 export async function boundLog(server: ServerDefinition): Promise<void> {
   const path = logFile(server);

@@ -14,8 +14,8 @@ const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 
 /**
- * A copy under recovery refuses to start when one of these is smaller than on the server it came from, so they are equal in all plans and only ever grow
- * (https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN).
+ * A copy under recovery refuses to start when one of these is smaller than on the server it came from, so they are
+ * equal in all plans and only ever grow (https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN).
  */
 const EQUAL_IN_ALL_PLANS = {
   max_connections: "120",
@@ -27,7 +27,10 @@ const EQUAL_IN_ALL_PLANS = {
   max_locks_per_transaction: "64",
 } as const;
 
-/** WAL that a stalled backup may pin: a fifth of what is free, so that several databases on the disk can stall at once and still write. */
+/**
+ * WAL that a stalled backup may pin: a fifth of what is free, so that several databases on the disk can stall at once
+ * and still write.
+ */
 const SLOT_SHARE_OF_FREE_DISK = 0.2;
 const SLOT_BYTES_MIN = GIB;
 const SLOT_BYTES_MAX = 64 * GIB;

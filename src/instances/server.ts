@@ -29,13 +29,18 @@ export interface Waiting {
 }
 
 export interface StartOptions extends Waiting {
-  /** How long to wait until the server accepts connections. Recovery after a crash replays WAL first, which can take minutes. */
+  /**
+   * How long to wait until the server accepts connections. Recovery after a crash replays WAL first, which can take
+   * minutes.
+   */
   readonly readyTimeoutMs?: number;
 }
 
 export interface StopOptions extends Waiting {
   /** How long a fast shutdown may take before the immediate one, after which the next start recovers from WAL. */
   readonly fastTimeoutMs?: number;
+  /** How long the immediate one may take before processes are killed. */
+  readonly immediateTimeoutMs?: number;
 }
 
 const READY_TIMEOUT_MS = 60_000;
@@ -46,9 +51,10 @@ const IMMEDIATE_STOP_TIMEOUT_MS = 8_000;
 const POLL_INTERVAL_MS = 50;
 
 /**
- * Sees to it that the server runs and accepts connections: takes over the one that is running, or starts it, detached, so that it outlives the platform.
- * Its data folder must exist. `server_start_failed` with the last lines of its log when it ends, or doesn't accept in time; in the second case it is left
- * running and a later call goes on waiting. The same after cancellation. `port_in_use` when somebody else has its port.
+ * Sees to it that the server runs and accepts connections: takes over the one that is running, or starts it, detached,
+ * so that it outlives the platform. Its data folder must exist. `server_start_failed` with the last lines of its log
+ * when it ends, or doesn't accept in time; in the second case it is left running and a later call goes on waiting. The
+ * same after cancellation. `port_in_use` when somebody else has its port.
  */
 export async function startServer(
   server: ServerDefinition,
@@ -78,7 +84,10 @@ export async function startServer(
   throw await startFailed(server, reason, logStart);
 }
 
-/** The server's process, if there is one; a postmaster.pid left by a crash, or whose pid now is another program's, counts for nothing. */
+/**
+ * The server's process, if there is one; a postmaster.pid left by a crash, or whose pid now is another program's,
+ * counts for nothing.
+ */
 export async function findServer(server: ServerData): Promise<RunningServer | undefined> {
   const file = await readPostmasterFile(server);
   if (file === null || !(await isPostmaster(file.pid, server.dataFolder))) return undefined;
@@ -86,12 +95,12 @@ export async function findServer(server: ServerData): Promise<RunningServer | un
 }
 
 /**
- * Stops the server: fast, then immediate, then by force. May be called for one that doesn't run; processes left by a killed postmaster are ended too.
- * Resolves when none is left and says how it went.
+ * Stops the server: fast, then immediate, then by force. May be called for one that doesn't run; processes left by a
+ * killed postmaster are ended too. Resolves when none is left and says how it went.
  */
 export async function stopServer(
   server: ServerData,
-  { clock, signal, fastTimeoutMs = FAST_STOP_TIMEOUT_MS }: StopOptions,
+  { clock, signal, fastTimeoutMs = FAST_STOP_TIMEOUT_MS, immediateTimeoutMs = IMMEDIATE_STOP_TIMEOUT_MS }: StopOptions,
 ): Promise<"not_running" | "fast" | "immediate" | "killed"> {
   const waiting = { clock, ...(signal === undefined ? {} : { signal }) };
   const running = await findServer(server);
@@ -103,7 +112,7 @@ export async function stopServer(
   signalProcess(running.pid, "SIGINT");
   if (await poll(hasEnded, { ...waiting, timeoutMs: fastTimeoutMs })) return "fast";
   signalProcess(running.pid, "SIGQUIT");
-  if (await poll(hasEnded, { ...waiting, timeoutMs: IMMEDIATE_STOP_TIMEOUT_MS })) return "immediate";
+  if (await poll(hasEnded, { ...waiting, timeoutMs: immediateTimeoutMs })) return "immediate";
   signalProcess(running.pid, "SIGKILL");
   await poll(hasEnded, { ...waiting, timeoutMs: IMMEDIATE_STOP_TIMEOUT_MS });
   await endLeftovers(server, waiting);
@@ -165,9 +174,9 @@ function launchOptions(server: ServerDefinition): string[] {
 }
 
 /**
- * Takes away what would keep a new postmaster from starting though no server runs: backends of a killed one, and lock files that are empty or whose pid another
- * program has been given. Any other stale lock file PostgreSQL itself takes over, with the shared memory check that the file is needed for. Then looks whether
- * the port is free.
+ * Takes away what would keep a new postmaster from starting though no server runs: backends of a killed one, and lock
+ * files that are empty or whose pid another program has been given. Any other stale lock file PostgreSQL itself takes
+ * over, with the shared memory check that the file is needed for. Then looks whether the port is free.
  */
 async function clearWay(server: ServerDefinition, waiting: Waiting): Promise<void> {
   await endLeftovers(server, waiting);

@@ -27,8 +27,8 @@ const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 const execute = promisify(execFile);
 
 /**
- * The service user: for root the system user `tidemark`, made when absent (no shell, no home), otherwise the caller. May be called twice.
- * `home_unusable` when it can't be made, or when the caller's user id has no name.
+ * The service user: for root the system user `tidemark`, made when absent (no shell, no home), otherwise the caller.
+ * May be called twice. `home_unusable` when it can't be made, or when the caller's user id has no name.
  */
 export async function findServiceUser(): Promise<ServiceUser> {
   const self = callingUser();
@@ -42,13 +42,14 @@ export function spawnIdentity(user: ServiceUser): { uid?: number; gid?: number }
 }
 
 /**
- * Checks, before anything is made, that the service user can enter every folder on the way to `folder`, which need not exist yet.
- * `home_unusable` names the closed folder and the command that opens it.
+ * Checks, before anything is made, that the service user can enter every folder on the way to `folder`, which need not
+ * exist yet. `home_unusable` names the closed folder and the command that opens it.
  */
 export async function checkReachable(folder: string, user: ServiceUser): Promise<void> {
   const existing = await deepestExisting(resolve(folder));
   const onTheWay = ancestors(existing);
-  // `test -x` is asked as the user itself, so that access lists and groups count; it prints the first folder that is closed.
+  // `test -x` is asked as the user itself, so that access lists and groups count; it prints the first folder that is
+  // closed.
   const script = 'for folder do test -x "$folder" || { printf %s "$folder"; exit; }; done';
   const { stdout: closed } = await execute("/bin/sh", ["-c", script, "sh", ...onTheWay], {
     ...spawnIdentity(user),

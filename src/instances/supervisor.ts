@@ -17,7 +17,8 @@ export interface SupervisedServer {
 /**
  * - `starting`: not yet accepting connections; a recovery after a crash can take long.
  * - `running`: accepting connections.
- * - `stopped`: by request, or because it can't run until an operator changes something (another program has its port); tried again all the same.
+ * - `stopped`: by request, or because it can't run until an operator changes something (another program has its port);
+ *   tried again all the same.
  * - `failed`: it ended or didn't start; it is started again after a pause.
  */
 export type ServerState = "starting" | "running" | "stopped" | "failed";
@@ -72,8 +73,8 @@ const IMMEDIATE_SHARE = 0.3;
 const STOP_TIMEOUT_MS = 30_000;
 
 /**
- * Keeps servers of this machine running: adopts those that run already, starts the others, and starts again what ends. Adopted servers and own children are
- * watched alike, by asking whether their process lives.
+ * Keeps servers of this machine running: adopts those that run already, starts the others, and starts again what ends.
+ * Adopted servers and own children are watched alike, by asking whether their process lives.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -85,7 +86,10 @@ export class Supervisor {
     this.#limits = options.limits ?? SUPERVISOR_LIMITS;
   }
 
-  /** Takes a server into care and starts it; resolves with its status after the first attempt, failed or not. Again for a known id: its new definition counts. */
+  /**
+   * Takes a server into care and starts it; resolves with its status after the first attempt, failed or not. Again for
+   * a known id: its new definition counts.
+   */
   async supervise(server: SupervisedServer): Promise<ServerStatus> {
     const known = this.#entries.get(server.id);
     if (known !== undefined) await this.#enqueue(known, () => this.#endWatch(known));
@@ -130,7 +134,10 @@ export class Supervisor {
     this.#entries.delete(id);
   }
 
-  /** Ends all watching, and the servers themselves unless they are left running: all at once, fast, then by force, within about `timeoutMs`. */
+  /**
+   * Ends all watching, and the servers themselves unless they are left running: all at once, fast, then by force,
+   * within about `timeoutMs`.
+   */
   async close({
     leaveRunning,
     timeoutMs,
@@ -187,6 +194,7 @@ export class Supervisor {
     const outcome = await stopServer(entry.server, {
       clock: this.#options.clock,
       fastTimeoutMs: timeoutMs * (1 - IMMEDIATE_SHARE),
+      immediateTimeoutMs: timeoutMs * IMMEDIATE_SHARE,
     });
     this.#options.logger.info({ server: entry.server.id, outcome }, "database server stopped");
     this.#setStatus(entry, { state: "stopped", reason: null, pid: null });

@@ -32,7 +32,9 @@ export interface SessionOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A server that doesn't answer at all holds a caller no longer than this; on a loaded machine a login can take seconds. */
+/**
+ * A server that doesn't answer at all holds a caller no longer than this; on a loaded machine a login can take seconds.
+ */
 const CONNECT_TIMEOUT_MS = 15_000;
 
 /** SQLSTATE classes and codes that mean "no server to talk to now": broken connection, shutting down, starting up. */
@@ -63,8 +65,9 @@ function clientTls(tls: ConnectionTls | undefined): NonNullable<ClientConfig["ss
 }
 
 /**
- * The environment that libpq's programs (pg_dump, psql) read. Complete in itself: pass it with a PATH and nothing of the caller's own
- * environment, so that no stray PG variable, password file or service file takes part. The password is here and never among arguments.
+ * The environment that libpq's programs (pg_dump, psql) read. Complete in itself: pass it with a PATH and nothing of
+ * the caller's own environment, so that no stray PG variable, password file or service file takes part. The password is
+ * here and never among arguments.
  */
 export function libpqEnvironment(connection: Connection): Record<string, string> {
   return {
@@ -83,8 +86,8 @@ export function libpqEnvironment(connection: Connection): Record<string, string>
 }
 
 /**
- * `postgresql://user:password@host:port/database?sslmode=prefer`, every part escaped; an IPv6 address in brackets. Holds the password: for
- * the owner's eyes only.
+ * `postgresql://user:password@host:port/database?sslmode=prefer`, every part escaped; an IPv6 address in brackets.
+ * Holds the password: for the owner's eyes only.
  */
 export function connectionUri(connection: Connection): string {
   const password = connection.password === undefined ? "" : `:${encodeURIComponent(connection.password)}`;
@@ -94,8 +97,9 @@ export function connectionUri(connection: Connection): string {
 }
 
 /**
- * Opens a session, runs `work` on it and closes it, whatever happens. Aborting cuts the connection and rejects with the signal's reason.
- * `server_not_running` when nobody answers or the server is starting or stopping; other errors of the server pass as they are.
+ * Opens a session, runs `work` on it and closes it, whatever happens. Aborting cuts the connection and rejects with the
+ * signal's reason. `server_not_running` when nobody answers or the server is starting or stopping; other errors of the
+ * server pass as they are.
  */
 export async function withSession<T>(
   connection: Connection,

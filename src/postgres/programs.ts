@@ -59,8 +59,8 @@ export const INSTALL_HINT = [
 const execute = promisify(execFile);
 
 /**
- * Every installation of PostgreSQL 15 or later on this machine, newest major first, one a folder; the operator's own comes before all. Empty
- * when there is none. `config_invalid` when the named folder holds no usable installation.
+ * Every installation of PostgreSQL 15 or later on this machine, newest major first, one a folder; the operator's own
+ * comes before all. Empty when there is none. `config_invalid` when the named folder holds no usable installation.
  */
 export async function findPrograms(search: ProgramSearch): Promise<Programs[]> {
   const named = search.namedFolder === undefined ? undefined : await namedInstallation(search.namedFolder);
@@ -74,8 +74,8 @@ export async function findPrograms(search: ProgramSearch): Promise<Programs[]> {
 }
 
 /**
- * The installation to use: the first, or the first of the wanted major. A server-only one is passed over unless there is no other.
- * `programs_missing` with the line that installs it.
+ * The installation to use: the first, or the first of the wanted major. A server-only one is passed over unless there
+ * is no other. `programs_missing` with the line that installs it.
  */
 export function choosePrograms(found: readonly Programs[], major?: number): Programs {
   const suitable = found.filter((programs) => major === undefined || programs.major === major);

@@ -14,8 +14,8 @@ const VERIFIER = /^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A
 const derive = promisify(pbkdf2);
 
 /**
- * What PostgreSQL keeps of a password (RFC 5803), made on this side so that the password itself never travels in SQL, where a log could
- * catch it. `password`: printable ASCII, not empty.
+ * What PostgreSQL keeps of a password (RFC 5803), made on this side so that the password itself never travels in SQL,
+ * where a log could catch it. `password`: printable ASCII, not empty.
  */
 export async function scramVerifier(password: string, salt: Buffer = randomBytes(SALT_BYTES)): Promise<string> {
   assert(PRINTABLE_ASCII.test(password), "password is printable ASCII");
@@ -23,7 +23,10 @@ export async function scramVerifier(password: string, salt: Buffer = randomBytes
   return `SCRAM-SHA-256$${ITERATIONS}:${salt.toString("base64")}$${storedKey.toString("base64")}:${serverKey.toString("base64")}`;
 }
 
-/** Whether `verifier`, as pg_authid holds it, is one of this password. False for anything that is no SCRAM-SHA-256 verifier. */
+/**
+ * Whether `verifier`, as pg_authid holds it, is one of this password. False for anything that is no SCRAM-SHA-256
+ * verifier.
+ */
 export async function verifierMatches(verifier: string, password: string): Promise<boolean> {
   const [, iterations, salt, storedKey] = VERIFIER.exec(verifier) ?? [];
   if (iterations === undefined || salt === undefined || storedKey === undefined) return false;

@@ -12,7 +12,10 @@ import { findServiceUser } from "../../src/instances/service-user.ts";
 import { choosePrograms, findPrograms } from "../../src/postgres/programs.ts";
 import { type CleanUp, makeTempFolder } from "./temp-folder.ts";
 
-/** What a test sets up servers with: a home of its own, whose servers are stopped and whose files are removed at the test's end. */
+/**
+ * What a test sets up servers with: a home of its own, whose servers are stopped and whose files are removed at the
+ * test's end.
+ */
 export async function makeManagedMachine(cleanUp: CleanUp): Promise<ManagedHost> {
   const made: { home?: string } = {};
   // Registered first, since clean-ups run in order: servers stop before their folders go.

@@ -1,5 +1,6 @@
 /**
- * Stands for a platform that a test kills: supervises the server whose definition (JSON) is its one argument, prints its process id once it runs, and lives on.
+ * Stands for a platform that a test kills: supervises the server whose definition (JSON) is its one argument, prints
+ * its process id once it runs, and lives on.
  */
 import { systemClock } from "../../src/core/clock.ts";
 import type { ServerDefinition } from "../../src/instances/server-definition.ts";

@@ -57,7 +57,10 @@ const needed = ["/usr/bin/unshare", "/etc/debian_version", "/usr/lib/postgresql"
 const canHide = process.getuid?.() === 0 && needed.every((path) => existsSync(path));
 const hidden = { skip: canHide ? false : "hiding the installed programs needs root on Debian" };
 
-/** The script's last calls of apt-get, and of sudo, by stand-ins that note their arguments; a successful `install` brings programs. */
+/**
+ * The script's last calls of apt-get, and of sudo, by stand-ins that note their arguments; a successful `install`
+ * brings programs.
+ */
 interface Machine {
   readonly folder: string;
   readonly calls: () => Promise<string[]>;
