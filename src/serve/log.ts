@@ -1,6 +1,7 @@
 import { rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { destination, multistream, pino } from "pino";
+import { z } from "zod";
 import { systemErrorCode } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 
@@ -27,7 +28,7 @@ export async function openLog(folder: string, { name, level }: { name: string; l
     },
     multistream([
       { stream: file, level: "debug" },
-      { stream: destination({ dest: 2, sync: true }), level: "warn" },
+      { stream: plainLines(destination({ dest: 2, sync: true })), level: "warn" },
     ]),
   );
   return {
@@ -35,6 +36,26 @@ export async function openLog(folder: string, { name, level }: { name: string; l
     close() {
       file.flushSync();
       file.end();
+    },
+  };
+}
+
+const line = z.object({
+  level: z.number(),
+  msg: z.string(),
+  error: z.string().optional(),
+  reason: z.string().optional(),
+});
+const ERROR_LEVEL = 50;
+
+/** What the file has as JSON, for a person at a terminal; the rest of the fields is in the file. */
+function plainLines(output: { write(text: string): unknown }): { write(json: string): void } {
+  return {
+    write(json) {
+      const { level, msg, error, reason } = line.parse(JSON.parse(json));
+      const cause = error ?? reason;
+      const mark = level >= ERROR_LEVEL ? " !     " : "  /!\\  ";
+      output.write(`${mark}${msg}${cause === undefined ? "" : `: ${cause}`}\n`);
     },
   };
 }
