@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdir, readdir, symlink } from "node:fs/promises";
+import { cp, mkdir, readdir, rm, symlink } from "node:fs/promises";
 import { createServer } from "node:net";
+import { userInfo } from "node:os";
 import { delimiter, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { runtimeFolder } from "../../src/instances/runtime-folder.ts";
 import { markedBlocks } from "../harness/marked-blocks.ts";
 import { readText, TOP } from "../harness/source-files.ts";
 import { makeTempFolder } from "../harness/temp-folder.ts";
@@ -28,6 +30,7 @@ describe("the pages that a newcomer follows", () => {
     const folder = await makeTempFolder({ after: (clean) => cleanUps.push(clean) });
     clone = await makeClone(join(folder, "tidemark"));
     environment = await newcomerEnvironment(folder);
+    cleanUps.push(() => removeSockets(join(folder, "home")));
     platform = spawn(process.execPath, ["src/main.ts", "serve"], {
       cwd: clone,
       env: environment,
@@ -136,6 +139,14 @@ async function waitUntilReady(url: string, platform: ReturnType<typeof spawn>): 
     await delay(READY_POLL_INTERVAL_MS);
   }
   throw new Error(`The platform was not ready after ${READY_DEADLINE_MS / 1000} s: ${last}`);
+}
+
+/** The sockets of a home lie outside it, so they don't go with the test's folder. */
+async function removeSockets(home: string): Promise<void> {
+  const { uid } = userInfo();
+  const { XDG_RUNTIME_DIR: xdgRuntimeFolder = "" } = process.env;
+  const folder = runtimeFolder({ home, uid, ...(xdgRuntimeFolder === "" ? {} : { xdgRuntimeFolder }) });
+  await rm(folder, { recursive: true, force: true });
 }
 
 async function stopPlatform(platform: ReturnType<typeof spawn>): Promise<void> {
