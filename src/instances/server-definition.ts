@@ -38,7 +38,7 @@ export function confFolder(server: ServerDefinition): string {
   return join(server.folder, "conf");
 }
 
-export function logFile(server: ServerDefinition): string {
+export function logFile(server: Pick<ServerDefinition, "folder">): string {
   return join(server.folder, "log", "postgresql.log");
 }
 

@@ -38,6 +38,8 @@ export interface SupervisorLimits {
   /** Pause before the first new start; doubles with each failure in a row. */
   readonly restartDelayMs: number;
   readonly restartDelayMaxMs: number;
+  /** How long a start may take before it is told why the server isn't there yet; it is waited for all the same. */
+  readonly readyTimeoutMs: number;
   /** A server that ran so long starts again with the first pause. */
   readonly stableRunMs: number;
 }
@@ -46,6 +48,7 @@ export const SUPERVISOR_LIMITS: SupervisorLimits = {
   pollIntervalMs: 500,
   restartDelayMs: 1_000,
   restartDelayMaxMs: 60_000,
+  readyTimeoutMs: 60_000,
   stableRunMs: 60_000,
 };
 
@@ -213,7 +216,7 @@ export class Supervisor {
       } catch (error) {
         if (signal.aborted) return;
         failuresInARow++;
-        this.#reportFailure(entry, asTidemarkError(error));
+        await this.#reportFailure(entry, asTidemarkError(error));
       }
       onAttempt();
       const pauseMs = restartDelayMs(failuresInARow, this.#limits);
@@ -231,7 +234,11 @@ export class Supervisor {
     if (entry.status.state !== "running")
       this.#setStatus(entry, { state: "starting", reason: entry.status.reason, pid: null });
     const server = await entry.server.define();
-    const { pid, wasRunning } = await startServer(server, { clock, signal });
+    const { pid, wasRunning } = await startServer(server, {
+      clock,
+      signal,
+      readyTimeoutMs: this.#limits.readyTimeoutMs,
+    });
     const startedMs = clock.now().getTime();
     const logStart = await logPosition(server);
     logger.info({ server: entry.server.id, pid }, wasRunning ? "database server adopted" : "database server started");
@@ -265,13 +272,18 @@ export class Supervisor {
     } while (running?.pid === pid);
   }
 
-  #reportFailure(entry: Entry, error: TidemarkError): void {
-    this.#options.logger.warn(
-      { server: entry.server.id, code: error.code, err: error },
-      "database server doesn't start",
-    );
-    const state = error.kind === "permanent" ? "stopped" : "failed";
-    this.#setStatus(entry, { state, reason: error.message, pid: null });
+  async #reportFailure(entry: Entry, error: TidemarkError): Promise<void> {
+    const running = await findServer(entry.server).catch(() => undefined);
+    const { logger } = this.#options;
+    logger.warn({ server: entry.server.id, code: error.code, err: error }, "database server doesn't start");
+    const isReady = running?.state === "ready" || running?.state === "standby";
+    // It was started before, and only its new definition can't be made.
+    if (isReady) this.#setStatus(entry, { state: "running", reason: null, pid: running.pid });
+    // It is still recovering from a crash.
+    else if (running !== undefined)
+      this.#setStatus(entry, { state: "starting", reason: error.message, pid: running.pid });
+    else if (error.kind === "permanent") this.#setStatus(entry, { state: "stopped", reason: error.message, pid: null });
+    else this.#setStatus(entry, { state: "failed", reason: error.message, pid: null });
   }
 
   #setStatus(entry: Entry, change: Pick<ServerStatus, "state" | "reason" | "pid">): void {

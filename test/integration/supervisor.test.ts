@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { chown, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type TestContext, describe, test } from "node:test";
@@ -27,13 +28,13 @@ class Watched {
   readonly supervisor: Supervisor;
   #changed = Promise.withResolvers<void>();
 
-  constructor(t: TestContext) {
+  constructor(t: TestContext, limits = LIMITS) {
     const { logger, lines } = recordedLog();
     this.log = lines;
     this.supervisor = new Supervisor({
       clock: systemClock,
       logger,
-      limits: LIMITS,
+      limits,
       onStatus: (status) => {
         this.seen.push(status);
         this.#changed.resolve();
@@ -125,6 +126,23 @@ describe("Supervisor", () => {
     assert.ok(watched.warnings().every((message) => message === "database server doesn't start"));
   });
 
+  test("says that a server is still recovering when that takes long, and waits for it", async (t) => {
+    const machine = await makeManagedMachine(t);
+    // Recovery hangs until the folder is gone or the way is opened.
+    const restore_command = "while test -e recovery.signal && ! test -e go-on; do sleep 0.05; done; false";
+    const server = smallServer(machine, { commandLineSettings: { restore_command } });
+    await initServer(server);
+    const signalFile = join(server.dataFolder, "recovery.signal");
+    await writeFile(signalFile, "");
+    if (server.user.isSwitchedFromRoot) await chown(signalFile, server.user.uid, server.user.gid);
+    const watched = new Watched(t, { ...LIMITS, readyTimeoutMs: 200 });
+    const starting = await watched.supervisor.supervise(supervised(server));
+    assert.equal(starting.state, "starting");
+    assert.match(starting.reason ?? "", /doesn't accept connections after 0.2 s/);
+    await writeFile(join(server.dataFolder, "go-on"), "");
+    assert.equal((await watched.next("running", 0)).pid, starting.pid);
+  });
+
   test("asks for the server's newest definition at each start", async (t) => {
     const { supervisor } = new Watched(t);
     const server = await madeServer(t);
@@ -143,9 +161,12 @@ describe("Supervisor", () => {
     const server = await madeServer(t);
     await supervisor.supervise(supervised(server));
     const broken = { ...supervised(server), define: () => Promise.reject(new Error("its programs are gone")) };
-    assert.equal((await supervisor.supervise(broken)).state, "failed");
+    assert.equal((await supervisor.supervise(broken)).state, "running");
     await supervisor.stop(server.name);
     assert.equal(await findServer(server), undefined);
+    const { state, reason } = await supervisor.start(server.name);
+    assert.equal(state, "failed");
+    assert.match(reason ?? "", /its programs are gone/);
   });
 
   test("close() stops all servers at once, or leaves them running", async (t) => {
