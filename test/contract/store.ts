@@ -11,6 +11,16 @@ const MIB = 1024 * 1024;
 
 /** The conformance suite: a test or more for each sentence of `Store`. A driver's own test is one call of this plus its regressions. */
 export function describeStore(name: string, openStore: OpenStore): void {
+  describePut(name, openStore);
+  describePutFailures(name, openStore);
+  describeTakenKeys(name, openStore);
+  describePutDeferred(name, openStore);
+  describeGet(name, openStore);
+  describeList(name, openStore);
+  describeHeadAndDelete(name, openStore);
+}
+
+function describePut(name: string, openStore: OpenStore): void {
   describe(`${name}: put()`, () => {
     it("keeps the bytes of a stream, checksum and all", async () => {
       const store = await openStore();
@@ -50,39 +60,15 @@ export function describeStore(name: string, openStore: OpenStore): void {
       assert.deepEqual(await keys(store, ""), []);
       await store.put("broken", Buffer.from("whole now"));
     });
+  });
+}
 
+function describePutFailures(name: string, openStore: OpenStore): void {
+  describe(`${name}: put() that fails`, () => {
     it("throws an errno of the body on unchanged, since it is not the store's", async () => {
       const store = await openStore();
       const failure = Object.assign(new Error("spawn pg_dump ENOENT"), { code: "ENOENT", errno: -2, syscall: "spawn" });
       await assert.rejects(store.put("broken", failing(failure)), (error) => error === failure);
-    });
-
-    it("refuses a taken key and keeps what was there", async () => {
-      const store = await openStore();
-      await store.put("taken", Buffer.from("first"));
-      await assert.rejects(store.put("taken", Buffer.from("second")), code("object_exists"));
-      assert.equal((await read(store.get("taken"))).toString(), "first");
-    });
-
-    it("refuses the second of two puts that run at once", async () => {
-      const store = await openStore();
-      const puts = ["one", "two", "three"].map((text) =>
-        store.put("race", inPieces(Buffer.from(text.repeat(999)), 10)),
-      );
-      const results = await Promise.allSettled(puts);
-      const won = results.filter((result) => result.status === "fulfilled");
-      assert.equal(won.length, 1);
-      for (const result of results)
-        if (result.status === "rejected") assert.ok(isErrorCode(result.reason, "object_exists"));
-    });
-
-    it("replaces the object in one step when it may overwrite", async () => {
-      const store = await openStore();
-      await store.put("marker", Buffer.from("a long first version"));
-      await store.put("marker", Buffer.from("second"), { overwrite: true });
-      assert.equal((await read(store.get("marker"))).toString(), "second");
-      await assert.rejects(store.put("marker", failing(new Error("no")), { overwrite: true }));
-      assert.equal((await read(store.get("marker"))).toString(), "second");
     });
 
     it("rejects with the signal's reason, also when the body never answers, and leaves nothing", async () => {
@@ -124,7 +110,41 @@ export function describeStore(name: string, openStore: OpenStore): void {
       assert.deepEqual(await keys(store, ""), []);
     });
   });
+}
 
+function describeTakenKeys(name: string, openStore: OpenStore): void {
+  describe(`${name}: put() on a taken key`, () => {
+    it("refuses a taken key and keeps what was there", async () => {
+      const store = await openStore();
+      await store.put("taken", Buffer.from("first"));
+      await assert.rejects(store.put("taken", Buffer.from("second")), code("object_exists"));
+      assert.equal((await read(store.get("taken"))).toString(), "first");
+    });
+
+    it("refuses the second of two puts that run at once", async () => {
+      const store = await openStore();
+      const puts = ["one", "two", "three"].map((text) =>
+        store.put("race", inPieces(Buffer.from(text.repeat(999)), 10)),
+      );
+      const results = await Promise.allSettled(puts);
+      const won = results.filter((result) => result.status === "fulfilled");
+      assert.equal(won.length, 1);
+      for (const result of results)
+        if (result.status === "rejected") assert.ok(isErrorCode(result.reason, "object_exists"));
+    });
+
+    it("replaces the object in one step when it may overwrite", async () => {
+      const store = await openStore();
+      await store.put("marker", Buffer.from("a long first version"));
+      await store.put("marker", Buffer.from("second"), { overwrite: true });
+      assert.equal((await read(store.get("marker"))).toString(), "second");
+      await assert.rejects(store.put("marker", failing(new Error("no")), { overwrite: true }));
+      assert.equal((await read(store.get("marker"))).toString(), "second");
+    });
+  });
+}
+
+function describePutDeferred(name: string, openStore: OpenStore): void {
   describe(`${name}: putDeferred()`, () => {
     it("puts the head before the body once the body has ended", async () => {
       const store = await openStore();
@@ -184,7 +204,9 @@ export function describeStore(name: string, openStore: OpenStore): void {
       await assert.rejects(store.putDeferred("taken", content), code("object_exists"));
     });
   });
+}
 
+function describeGet(name: string, openStore: OpenStore): void {
   describe(`${name}: get()`, () => {
     it("gives exactly the asked range", async () => {
       const store = await openStore();
@@ -240,19 +262,10 @@ export function describeStore(name: string, openStore: OpenStore): void {
       assert.equal(sha256(Buffer.concat(kept)), sha256(bytes));
     });
   });
+}
 
-  describe(`${name}: head(), list(), delete()`, () => {
-    it("head() tells size and time, and nothing of what isn't there", async () => {
-      const store = await openStore();
-      const stored = await store.put("folder/object", Buffer.from("12345"));
-      const found = await store.head("folder/object");
-      assert.equal(found?.sizeBytes, 5);
-      assert.equal(found?.modifiedAt.getTime(), stored.modifiedAt.getTime());
-      assert.equal(await store.head("absent"), undefined);
-      assert.equal(await store.head("folder"), undefined);
-      assert.equal(await store.head("folder/object/below"), undefined);
-    });
-
+function describeList(name: string, openStore: OpenStore): void {
+  describe(`${name}: list()`, () => {
     it("list() gives every key with the prefix, in the order of their bytes", async () => {
       const store = await openStore();
       const all = ["a-b", "a.b", "a/b", "a/b-c", "a/c/d", "a0", "aB", "a_", "ab/c", "b/a", "B"];
@@ -287,6 +300,21 @@ export function describeStore(name: string, openStore: OpenStore): void {
         seen.filter((key) => key !== "a/2"),
         ["a/1", "b/1"],
       );
+    });
+  });
+}
+
+function describeHeadAndDelete(name: string, openStore: OpenStore): void {
+  describe(`${name}: head(), delete(), sweepUploads()`, () => {
+    it("head() tells size and time, and nothing of what isn't there", async () => {
+      const store = await openStore();
+      const stored = await store.put("folder/object", Buffer.from("12345"));
+      const found = await store.head("folder/object");
+      assert.equal(found?.sizeBytes, 5);
+      assert.equal(found?.modifiedAt.getTime(), stored.modifiedAt.getTime());
+      assert.equal(await store.head("absent"), undefined);
+      assert.equal(await store.head("folder"), undefined);
+      assert.equal(await store.head("folder/object/below"), undefined);
     });
 
     it("delete() removes an object, and may be called again", async () => {
