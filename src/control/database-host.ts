@@ -22,6 +22,8 @@ import type { AddonTable, DatabaseTable } from "./schema.ts";
 const BYTES_PER_MB = 1024 ** 2;
 /** A certificate is renewed when 30 days are left; `start()` looks too, as it prepares each server. */
 const CERTIFICATE_CHECK_INTERVAL_MS = 24 * 3600_000;
+/** Pause before a server's status is stored again after the control database refused. */
+const STATUS_RETRY_MS = 2000;
 /** Another process of this host can take the port that we chose between two statements; then we choose again. */
 const PORT_TRIES_MAX = 20;
 
@@ -35,6 +37,7 @@ export class DatabaseHost {
   readonly #supervisor: Supervisor;
   /** Changes of status are stored one after the other, so that the last one stands. */
   #storing: Promise<void> = Promise.resolve();
+  readonly #newestStatus = new Map<string, ServerStatus>();
   #certificates: Promise<void> = Promise.resolve();
   readonly #closing = new AbortController();
   readonly #working = new Map<AddonId, Promise<void>>();
@@ -223,15 +226,22 @@ export class DatabaseHost {
   }
 
   #noteStatus(status: ServerStatus): void {
-    this.#storing = this.#storing
-      .then(() => this.#storeStatus(status))
-      .catch((error: unknown) => {
-        // The next change stores the truth again; until then the row is late.
-        this.#context.logger.warn(
-          { server: status.id, error: asTidemarkError(error).message },
-          "a server's status was not stored",
-        );
-      });
+    this.#newestStatus.set(status.id, status);
+    this.#storing = this.#storing.then(() => this.#storeUntilDone(status));
+  }
+
+  /** Again and again while the control database is away, unless a newer status has made this one idle. Never rejects. */
+  async #storeUntilDone(status: ServerStatus): Promise<void> {
+    const { clock, logger } = this.#context;
+    while (this.#newestStatus.get(status.id) === status) {
+      try {
+        return await this.#storeStatus(status);
+      } catch (error) {
+        logger.warn({ server: status.id, error: asTidemarkError(error).message }, "a server's status was not stored");
+      }
+      if (this.#closing.signal.aborted) return;
+      await clock.sleep(STATUS_RETRY_MS, this.#closing.signal).catch(() => undefined);
+    }
   }
 
   async #storeStatus({ id, state, reason }: ServerStatus): Promise<void> {

@@ -1,14 +1,18 @@
 import { captureLogicalBackup } from "../capture/logical-backup.ts";
-import { TidemarkError } from "../core/errors.ts";
+import { isErrorCode, TidemarkError } from "../core/errors.ts";
 import type { ObjectId } from "../core/ids.ts";
 import { BACKUP_ROLE } from "../instances/managed-roles.ts";
 import type { ServiceUser } from "../instances/service-user.ts";
+import { type Connection, withSession } from "../postgres/connection.ts";
 import { choosePrograms, type Programs } from "../postgres/programs.ts";
 import { writeDatabaseKey } from "../repository/database-keys.ts";
 import { type LogicalManifest, readLogicalManifest } from "../repository/logical-manifest.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
 import type { OperationHandler, OperationWork, StoreResult } from "./operation-runner.ts";
+
+/** How a dump's session names itself: this, the backup's id, and a word of the attempt's own. */
+const DUMP_SESSION_PREFIX = "tidemark-dump-";
 
 export interface LogicalBackupPlace {
   readonly repository: Repository;
@@ -27,8 +31,17 @@ export function logicalBackupHandler(context: ControlContext, place: LogicalBack
     const backup = await readRequest(context, work.operation.id);
     const identity = await context.secrets.unwrapDatabaseKey(backup.addonId, backup.wrappedIdentity);
     const object = { databaseId: backup.addonId, backupId: backup.id };
-    const committed = await readLogicalManifest(place.repository, object, identity, { signal: work.signal });
-    return storeManifest(backup.id, committed ?? (await capture(context, place, { backup, work })));
+    const readCommitted = () => readLogicalManifest(place.repository, object, identity, { signal: work.signal });
+    const committed = await readCommitted();
+    if (committed !== undefined) return storeManifest(backup.id, committed);
+    try {
+      return storeManifest(backup.id, await capture(context, place, { backup, work }));
+    } catch (error) {
+      // A worker that was thought dead has committed meanwhile: its backup is as good.
+      const other = isErrorCode(error, "object_exists") ? await readCommitted() : undefined;
+      if (other === undefined) throw error;
+      return storeManifest(backup.id, other);
+    }
   };
 }
 
@@ -64,6 +77,14 @@ async function capture(
     throw new TidemarkError("server_not_running", `The database ${backup.resourceId} has no server`);
   // Beside the backups, so that the repository and the master key suffice to open them.
   await writeDatabaseKey(repository, backup.addonId, backup.wrappedIdentity, { signal });
+  const connection = {
+    host: socketFolder,
+    port: backup.port,
+    user: BACKUP_ROLE,
+    password: await unwrapText(secrets, backup.wrappedPassword, `backup password of ${backup.resourceId}`),
+    database: backup.resourceId,
+  };
+  if (work.operation.attempt > 1) await endLeftoverDumps(connection, { backupId: backup.id, signal });
   return await captureLogicalBackup(
     {
       repository,
@@ -72,13 +93,7 @@ async function capture(
       resourceId: backup.resourceId,
       method: backup.method,
       recipients: [backup.recipient],
-      connection: {
-        host: socketFolder,
-        port: backup.port,
-        user: BACKUP_ROLE,
-        password: await unwrapText(secrets, backup.wrappedPassword, `backup password of ${backup.resourceId}`),
-        database: backup.resourceId,
-      },
+      connection,
       programsFolder: choosePrograms(installed, backup.major).binFolder,
       ...(user.isSwitchedFromRoot ? { runAs: { uid: user.uid, gid: user.gid } } : {}),
       clock,
@@ -90,6 +105,23 @@ async function capture(
       },
     },
   );
+}
+
+/**
+ * Ends the sessions of this backup's earlier attempts: a pg_dump whose worker was killed notices only when it writes, and until then may wait for a
+ * lock, with others waiting behind it. A role may end its own sessions.
+ */
+async function endLeftoverDumps(
+  connection: Connection,
+  { backupId, signal }: { backupId: string; signal: AbortSignal },
+): Promise<void> {
+  await withSession(connection, { applicationName: "tidemark-backup", signal }, async (client) => {
+    await client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where usename = current_user and starts_with(application_name, $1)`,
+      [`${DUMP_SESSION_PREFIX}${backupId}-`],
+    );
+  });
 }
 
 function storeManifest(backupId: Request["id"], manifest: LogicalManifest): StoreResult {

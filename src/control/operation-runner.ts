@@ -91,6 +91,7 @@ export class OperationRunner {
     try {
       if (handler === undefined)
         throw new TidemarkError("bug", `No handler for operations of the kind "${operation.kind}"`);
+      if (operation.cancel_requested) throw cancelled();
       refuseEndlessAttempts(operation);
       const storeResult = await handler({
         operation,
@@ -114,7 +115,10 @@ export class OperationRunner {
     { thrown, log }: { thrown: unknown; log: Logger },
   ): Promise<void> {
     // When we interrupted the work ourselves, whatever it threw is only how it stopped.
-    const error = asTidemarkError(lease.signal.aborted ? lease.signal.reason : controlFailure(thrown));
+    const stopped = asTidemarkError(lease.signal.aborted ? lease.signal.reason : controlFailure(thrown));
+    const isGivenBack = endAfter(stopped, operation)?.state === "scheduled";
+    // A wish to cancel that no heartbeat has met yet counts before another attempt does.
+    const error = isGivenBack && (await lease.isCancelled()) ? cancelled(stopped) : stopped;
     const end = endAfter(error, operation);
     const fields = { code: error.code, error: error.message, cause: causeOf(error), next: end?.state };
     if (end?.state === "error") log.error(fields, "operation failed");
@@ -140,6 +144,10 @@ function refuseEndlessAttempts(operation: OperationRow): void {
   throw new TidemarkError("bug", `The operation was begun ${ATTEMPTS_MAX} times, and its worker died each time`, {
     hint: "The platform's log says why: look for this operation's id.",
   });
+}
+
+function cancelled(cause?: TidemarkError): TidemarkError {
+  return new TidemarkError("cancelled", "The operation was cancelled", cause === undefined ? {} : { cause });
 }
 
 function causeOf(error: TidemarkError): string | undefined {
@@ -183,6 +191,11 @@ class Lease {
     });
   }
 
+  /** Whether somebody has asked to end the operation; false also when it isn't ours any more, which its end will find. */
+  async isCancelled(): Promise<boolean> {
+    return (await renewLease(this.#options.database, this.#facts())) === "cancelled";
+  }
+
   close(): void {
     this.#closed.abort();
     this.#stopping.removeEventListener("abort", this.#onStop);
@@ -199,8 +212,7 @@ class Lease {
         if (answer === "held") heldUntilMs = sentAtMs + LEASE_SECONDS * 1000;
         if (answer === "lost")
           this.#abortUnlessClosed(new TidemarkError("lease_lost", "Another worker took over the operation"));
-        if (answer === "cancelled")
-          this.#abortUnlessClosed(new TidemarkError("cancelled", "The operation was cancelled"));
+        if (answer === "cancelled") this.#abortUnlessClosed(cancelled());
       } catch (error) {
         if (this.#closed.signal.aborted) return;
         logger.warn({ operation: this.#operation.id, error: asTidemarkError(error).message }, "a heartbeat failed");

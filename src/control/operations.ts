@@ -74,6 +74,16 @@ export async function renewLease(
   return row.cancel_requested ? "cancelled" : "held";
 }
 
+/** Ends the leases of a process that is known to be dead, so that nobody has to wait until they run out: those whose owner begins so. */
+export async function releaseLeases({ db }: ControlDatabase, ownerPrefix: string): Promise<void> {
+  await db
+    .updateTable("operations")
+    .set({ lease_until: sql<Date>`now()` })
+    .where(sql<boolean>`starts_with(lease_owner, ${ownerPrefix})`)
+    .where("state", "=", "running")
+    .execute();
+}
+
 export type OperationEnd =
   | { readonly state: "done" }
   | { readonly state: "error"; readonly error: TidemarkError }

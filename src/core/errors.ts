@@ -87,7 +87,7 @@ export const ERROR_TABLE = {
   ),
   control_unavailable: row("transient", 503, 1, "The control database can't be reached"),
   dump_failed: row("transient", 500, 1, "pg_dump ended with an error"),
-  lock_timeout: row("transient", 409, 1, "A lock was not granted in time; the message names the query that holds it"),
+  lock_timeout: row("user", 409, 1, "A lock was not granted in time; the message names the query that holds it"),
   lease_lost: row("transient", 500, 1, "Another worker took over the operation"),
   platform_stopping: row("transient", 503, 1, "The platform is stopping; the operation goes on at its next start"),
 

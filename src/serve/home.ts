@@ -9,6 +9,10 @@ const HOME_VERSION = 1;
 /** Under this nothing is begun: servers, WAL and a first backup need room, and a full disk stops databases. */
 const FREE_BYTES_MIN = 2 * 1024 ** 3;
 
+const MARKER_FILE = "tidemark-home.json";
+/** Of a file that is being written. */
+const PART_SUFFIX = ".new";
+
 const homeFile = z.object({ version: z.number().int().positive(), hostId: z.string().regex(/^[0-9a-f]{8}$/) });
 
 /** The folder that everything of this machine's platform lies in. */
@@ -19,7 +23,7 @@ export interface Home {
 }
 
 export const homePaths = (home: string) => ({
-  marker: join(home, "tidemark-home.json"),
+  marker: join(home, MARKER_FILE),
   keys: join(home, "keys"),
   authority: join(home, "authority"),
   log: join(home, "log"),
@@ -33,7 +37,7 @@ export const homePaths = (home: string) => ({
  */
 export async function checkHome(folder: string): Promise<void> {
   const entries = await entriesOf(folder);
-  if (entries !== undefined && entries.length > 0) await readMarker(folder);
+  if (entries !== undefined && !isUnmade(entries)) await readMarker(folder);
   const existing = await deepestExisting(folder);
   try {
     await access(existing, constants.W_OK | constants.X_OK);
@@ -52,7 +56,7 @@ export async function checkHome(folder: string): Promise<void> {
 export async function openHome(folder: string, { forOthers }: { forOthers: boolean }): Promise<Home> {
   await mkdir(folder, { recursive: true, mode: forOthers ? 0o711 : 0o700 });
   const paths = homePaths(folder);
-  const found = (await entriesOf(folder))?.includes("tidemark-home.json") === true;
+  const found = (await entriesOf(folder))?.includes(MARKER_FILE) === true;
   const marker = found ? await readMarker(folder) : { version: HOME_VERSION, hostId: randomBytes(4).toString("hex") };
   if (!found) await writeFileWhole(paths.marker, `${JSON.stringify(marker)}\n`);
   await mkdir(paths.log, { recursive: true, mode: 0o700 });
@@ -61,9 +65,14 @@ export async function openHome(folder: string, { forOthers }: { forOthers: boole
 
 /** Replaces a file in one step, readable by its owner only. */
 export async function writeFileWhole(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
+  const temporary = `${path}${PART_SUFFIX}`;
   await writeFile(temporary, text, { mode: 0o600, flush: true });
   await rename(temporary, path);
+}
+
+/** Nothing in it but what a start leaves that was killed in its first moment. */
+function isUnmade(entries: readonly string[]): boolean {
+  return entries.every((name) => name === `${MARKER_FILE}${PART_SUFFIX}`);
 }
 
 async function readMarker(folder: string): Promise<z.infer<typeof homeFile>> {

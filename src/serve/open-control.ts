@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { hostname } from "node:os";
 import type { ServeConfig } from "../config.ts";
 import type { ControlContext, Secrets } from "../control/context.ts";
 import { migrateControlDatabase, openControlDatabase } from "../control/database.ts";
@@ -40,8 +39,13 @@ export async function openControl(
 }
 
 /** Holds the leases of one process's life: never the same twice. */
-export function leaseOwner(role: string): string {
-  return `${role}@${hostname()}:${process.pid}:${randomUUID()}`;
+export function leaseOwner(role: string, home: Home): string {
+  return `${leaseOwnerPrefix({ role, home, pid: process.pid })}${randomUUID()}`;
+}
+
+/** How the owner of every lease of that process begins. */
+export function leaseOwnerPrefix({ role, home, pid }: { role: string; home: Home; pid: number }): string {
+  return `${role}@${home.hostId}:${pid}:`;
 }
 
 function hostNameOf({ domain }: ServeConfig, resourceId: string): string {

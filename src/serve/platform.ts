@@ -4,6 +4,7 @@ import { guardService } from "../control/control-failure.ts";
 import type { ControlContext, Secrets } from "../control/context.ts";
 import { DatabaseHost } from "../control/database-host.ts";
 import { OperationRunner } from "../control/operation-runner.ts";
+import { releaseLeases } from "../control/operations.ts";
 import { openPlatformKeys } from "../control/platform-row.ts";
 import { queueName } from "../control/queue.ts";
 import { makeSample } from "../control/sample.ts";
@@ -26,7 +27,7 @@ import { lockHome } from "./home-lock.ts";
 import { openLog } from "./log.ts";
 import { ensureLocalLogin, ensureOwner } from "./logins.ts";
 import { findMachine, type Machine } from "./machine.ts";
-import { leaseOwner, openControl } from "./open-control.ts";
+import { leaseOwner, leaseOwnerPrefix, openControl } from "./open-control.ts";
 import { openPlatformRepository, openSecrets } from "./safekeeping.ts";
 import type { ServeOptions } from "./options.ts";
 import { createServices } from "./services.ts";
@@ -106,7 +107,7 @@ async function startRoles(stack: AsyncDisposableStack, running: Running, context
     const scheduler = new Scheduler(context);
     stack.defer(() => scheduler.close());
   }
-  if (roles.has("worker")) startWorker(stack, running);
+  if (roles.has("worker")) startWorker(stack, running, context);
   stack.defer(() => {
     state = "stopping";
   });
@@ -173,7 +174,7 @@ async function startDatabaseHost(
     database: context.database,
     clock,
     logger,
-    owner: leaseOwner("host"),
+    owner: leaseOwner("host", home),
     handlers: { provision: host.provision, remove: host.remove },
   });
   stack.defer(() => runner.close());
@@ -181,13 +182,18 @@ async function startDatabaseHost(
   return host;
 }
 
-function startWorker(stack: AsyncDisposableStack, { program, environment, clock, logger }: Running): void {
+function startWorker(
+  stack: AsyncDisposableStack,
+  { program, environment, clock, logger, home }: Running,
+  { database }: ControlContext,
+): void {
   const worker = new WorkerProcess({
     program,
     arguments: ["serve", "--roles", "worker"],
     environment,
     clock,
     logger,
+    onEnd: (pid) => releaseLeases(database, leaseOwnerPrefix({ role: "worker", home, pid })),
   });
   stack.defer(() => worker.close());
 }

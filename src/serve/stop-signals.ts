@@ -25,6 +25,9 @@ export function listenForStop(process: NodeJS.Process, clock: Clock): StopSignal
   process.on("SIGTERM", () => requested.abort());
   // The channel to a parent that forked this process closes with the parent, however it ended.
   process.on("disconnect", () => requested.abort());
+  // A parent that was gone before this line has left no event to hear.
+  // oxlint-disable-next-line typescript/no-unnecessary-boolean-literal-compare -- undefined, whatever its type says, where no parent forked us
+  if (process.connected === false) requested.abort();
   return { requested: requested.signal, forced: forced.signal };
 }
 

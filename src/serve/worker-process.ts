@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import type { Clock } from "../core/clock.ts";
 import type { Environment } from "../config.ts";
+import { asTidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 
 /** A worker that keeps dying is started less and less often; one that lived for a while starts again at once. */
@@ -18,6 +19,8 @@ export interface WorkerProcessOptions {
   readonly environment: Environment;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told when it has ended unexpectedly: what it held can be freed. */
+  readonly onEnd: (pid: number) => Promise<void>;
 }
 
 /**
@@ -68,7 +71,7 @@ export class WorkerProcess {
 
   /** How the process ended: its exit code, the signal, or why it could not be started. */
   async #runOnce(): Promise<string> {
-    const { program, arguments: args, environment } = this.#options;
+    const { program, arguments: args, environment, logger, onEnd } = this.#options;
     const child = fork(program, [...args], { env: { ...environment }, stdio: ["ignore", "inherit", "inherit", "ipc"] });
     this.#child = child;
     const { promise, resolve } = Promise.withResolvers<string>();
@@ -76,6 +79,15 @@ export class WorkerProcess {
     child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
     const end = await promise;
     this.#child = undefined;
+    if (child.pid !== undefined && !this.#closing.signal.aborted) {
+      // Best effort: what isn't freed here frees itself a little later.
+      await onEnd(child.pid).catch((error: unknown) =>
+        logger.warn(
+          { error: asTidemarkError(error).message },
+          "a dead worker's operations wait for their leases to run out",
+        ),
+      );
+    }
     return end;
   }
 }

@@ -29,7 +29,7 @@ export async function serveWorker({ config, clock, signals }: ServeOptions): Pro
     database: context.database,
     clock,
     logger: log.logger,
-    owner: leaseOwner("worker"),
+    owner: leaseOwner("worker", home),
     handlers: {
       logical_backup: logicalBackupHandler(context, {
         repository,
