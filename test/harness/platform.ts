@@ -5,6 +5,8 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { ClientConfig } from "pg";
 import { type CleanUp, makeTempFolder } from "./temp-folder.ts";
 
 const TOP = resolve(import.meta.dirname, "../..");
@@ -207,9 +209,17 @@ export class Platform {
 
   /** Process id of the postmaster of an addon's server. */
   async serverPid(addonId: string): Promise<number> {
-    const file = join(this.home, "databases", addonId, "data", "postmaster.pid");
-    const [line = ""] = (await readFile(file, "utf8")).split("\n");
-    return Number(line);
+    return Number((await this.#postmasterLines(addonId))[0]);
+  }
+
+  /** For `pg`: an addon's server as its superuser, over the socket that only this platform's user may use. */
+  async superuser(addonId: string, database = "postgres"): Promise<ClientConfig> {
+    const [, , , port, socketFolder = ""] = await this.#postmasterLines(addonId);
+    return { host: socketFolder, port: Number(port), user: "tidemark", database };
+  }
+
+  async #postmasterLines(addonId: string): Promise<string[]> {
+    return (await readFile(join(this.home, "databases", addonId, "data", "postmaster.pid"), "utf8")).split("\n");
   }
 }
 
@@ -222,7 +232,8 @@ export async function startPlatform(cleanUp: CleanUp, options: PlatformOptions =
 
 /** The same without starting it. */
 export async function preparePlatform(cleanUp: CleanUp, options: PlatformOptions = {}): Promise<Platform> {
-  const folder = await makeTempFolder(cleanUp);
+  const removals: (() => Promise<void>)[] = [];
+  const folder = await makeTempFolder({ after: (clean) => removals.push(clean) });
   const home = options.home ?? join(folder, "home");
   const httpPort = await freePorts(1);
   const databasePort = await freePorts(DATABASE_PORT_COUNT);
@@ -243,10 +254,12 @@ export async function preparePlatform(cleanUp: CleanUp, options: PlatformOptions
       ...options.environment,
     },
   });
+  // One clean-up for all, so that the program and its servers end before their files go, whatever the order in which clean-ups run.
   cleanUp.after(async () => {
     await platform.stop();
     await endServers(home);
     await rm(home, { recursive: true, force: true, maxRetries: 3 });
+    for (const remove of removals) await remove();
   });
   return platform;
 }
@@ -309,7 +322,7 @@ async function freePorts(count: number): Promise<number> {
   for (;;) {
     const first = 20_000 + Math.floor(Math.random() * 12_000);
     const servers = await Promise.all(Array.from({ length: count }, (_, index) => listenOn(first + index)));
-    await Promise.all(servers.map((server) => server && new Promise((closed) => server.close(closed))));
+    await Promise.all(servers.map(async (server) => server && (await promisify(server.close.bind(server))())));
     if (servers.every((server) => server !== undefined)) return first;
   }
 }

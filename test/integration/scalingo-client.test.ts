@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { type Client, clientFromToken } from "scalingo";
+import { collectCleanUps } from "../harness/clean-ups.ts";
+import { pick, pickList, pickText } from "../harness/pick.ts";
+import { type Platform, startPlatform, waitFor } from "../harness/platform.ts";
+
+/** Their JavaScript client, against the real program: what it sends and reads is not ours to choose. */
+describe("the scalingo package on a real platform", () => {
+  const cleanUps = collectCleanUps();
+  let platform: Platform;
+  let client: Client;
+
+  before(async () => {
+    platform = await startPlatform(cleanUps);
+    client = await clientOf(await platform.ownerToken());
+  });
+  after(() => cleanUps.run());
+
+  test("logs in by exchanging a token, and learns who it is and where", async () => {
+    assert.equal((await client.Users.self()).username, "owner");
+    const [region, ...others] = await client.Regions.all();
+    assert.deepEqual(others, []);
+    assert.equal(region?.api, platform.url);
+    await assert.rejects(clientOf("tk-us-of-nobody"), { _status: 401 });
+  });
+
+  test("makes a token that works, and one that it removes doesn't", async () => {
+    const { id, token = "" } = await client.Tokens.create("laptop");
+    const laptop = await clientOf(token);
+    assert.equal((await laptop.Users.self()).username, "owner");
+    assert.ok((await client.Tokens.all()).some((each) => each.id === id));
+    await client.Tokens.destroy(id);
+    await assert.rejects(clientOf(token), { _status: 401 });
+    await assert.rejects(laptop.Users.self(), { _status: 401 });
+  });
+
+  test("makes, lists, finds and removes apps", async () => {
+    const made = await client.Apps.create({ name: "short-lived" });
+    assert.equal((await client.Apps.find("short-lived")).id, made.id);
+    assert.deepEqual(
+      (await client.Apps.all()).map(({ name }) => name),
+      ["short-lived"],
+    );
+    await assert.rejects(client.Apps.create({ name: "short-lived" }), { _status: 422 });
+    await client.Apps.destroy("short-lived", "short-lived");
+    await assert.rejects(client.Apps.find("short-lived"), { _status: 404 });
+  });
+
+  test("takes a database from the list of plans to a downloaded backup, and removes it", async () => {
+    const http = client.apiClient();
+    await client.Apps.create({ name: "shop" });
+    assert.equal((await client.Addons.listProviders())[0]?.id, "postgresql");
+    const plans = pickList((await http.get("/addon_providers/postgresql/plans")).data, "plans");
+    const planId = pickText(plans[0], "id");
+    const made = { addon_provider_id: "postgresql", plan_id: planId };
+    const { id: addonId } = await client.Addons.create("shop", made);
+    assert.match(addonId, /^ad-/);
+    await waitFor(
+      async () => (await client.Addons.getAddon("shop", addonId)).status === "running",
+      "a database that runs",
+    );
+    assert.deepEqual(
+      (await client.Addons.for("shop")).map(({ id }) => id),
+      [addonId],
+    );
+    const variables = await client.Environment.for("shop");
+    const uri = variables.find(({ name }) => name === "SCALINGO_POSTGRESQL_URL")?.value ?? "";
+    assert.match(uri, /^postgresql:\/\/shop_\d+:\w+@127\.0\.0\.1:\d+\/shop_\d+\?sslmode=prefer$/);
+
+    // Their package stops at the addon: its token and the database's API go through its HTTP client.
+    const token = pickText((await http.post(`/apps/shop/addons/${addonId}/token`, {})).data, "addon", "token");
+    const database = `${platform.url}/api/databases/${addonId}`;
+    const asAddon = { headers: { Authorization: `Bearer ${token}` } };
+    const bare = client.unauthenticatedClient();
+    assert.equal(pick((await bare.get(database, asAddon)).data, "database", "status"), "running");
+    const created = await bare.post(`${database}/backups`, {}, asAddon);
+    assert.equal(created.status, 201);
+    const backupId = pickText(created.data, "database_backup", "id");
+    const backup = `${platform.url}/api/backups/${backupId}`;
+    await waitFor(
+      async () => pick((await bare.get(backup, asAddon)).data, "database_backup", "status") === "done",
+      "a backup that is done",
+    );
+    const { data: list } = await bare.get(`${database}/backups`, asAddon);
+    assert.equal(pick(list, "database_backups", 0, "id"), backupId);
+    const { data: link } = await bare.get(`${database}/backups/${backupId}/archive`, asAddon);
+    const archive = await bare.get(pickText(link, "download_url"), { responseType: "arraybuffer" });
+    assert.deepEqual([...archive.data.subarray(0, 2)], [0x1f, 0x8b], "it is still gzipped");
+    assert.equal(archive.data.length, pick(list, "database_backups", 0, "size"));
+
+    await client.Addons.destroy("shop", addonId);
+    await assert.rejects(client.Addons.getAddon("shop", addonId), { _status: 404 });
+    assert.deepEqual(await client.Environment.for("shop"), []);
+  });
+
+  async function clientOf(token: string): Promise<Client> {
+    return await clientFromToken(token, { apiUrl: platform.url, authApiUrl: platform.url });
+  }
+});
