@@ -76,6 +76,13 @@ export class PostgresServer {
     await this.#waitUntilReady(child);
   }
 
+  /** Starts a stopped server through archive recovery without an archive, which ends on the next timeline. */
+  async promoteToNewTimeline(): Promise<void> {
+    await writeFile(join(this.dataFolder, "recovery.signal"), "");
+    await this.start(["-c", "restore_command=false"]);
+    await this.waitUntil("select not pg_is_in_recovery()");
+  }
+
   async stop(mode: StopMode = "fast"): Promise<void> {
     await this.#end(mode === "fast" ? "SIGINT" : "SIGQUIT");
   }

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { writeFile } from "node:fs/promises";
 import { after, test } from "node:test";
 import { isErrorCode } from "../../src/core/errors.ts";
 import {
@@ -178,9 +177,7 @@ test("startWalStream() reports WAL that the server has removed, and the connecti
 test("readTimelineHistory() and a stream's end tell the switch of a promoted server", async () => {
   const promoted = await startPostgresServer({ after });
   await promoted.stop();
-  await writeFile(`${promoted.dataFolder}/recovery.signal`, "");
-  await promoted.start(["-c", "restore_command=false"]);
-  await promoted.waitUntil("select not pg_is_in_recovery()");
+  await promoted.promoteToNewTimeline();
   const connection = await openReplicationConnection({ client: promoted.client(), applicationName: "tidemark_test" });
   after(() => connection.close());
   const identity = await identifySystem(connection);

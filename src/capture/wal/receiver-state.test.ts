@@ -65,6 +65,7 @@ const GOLDEN: Record<ReceiverStateName, Partial<Record<ReceiverEventKind, string
   },
   "backing off": {
     "stop requested": "stopped: disconnect, drain and end",
+    "continuity broken": "gap: disconnect, record break",
     "wait over": "connecting: connect",
   },
   gap: {

@@ -165,7 +165,13 @@ const TABLE: { readonly [State in ReceiverStateName]: Row } = {
     "history stored": stream,
     "connection ended": backOff,
   },
-  "backing off": { ...NOTHING, "stop requested": stop, "wait over": connect },
+  "backing off": {
+    ...NOTHING,
+    "stop requested": stop,
+    // Found while what was received before is still being stored.
+    "continuity broken": breakOff,
+    "wait over": connect,
+  },
   gap: {
     ...NOTHING,
     "stop requested": stop,

@@ -1,0 +1,218 @@
+import type { Clock } from "../../core/clock.ts";
+import { TidemarkError, asTidemarkError } from "../../core/errors.ts";
+import { advanceLsn } from "../../core/lsn.ts";
+import type { TimelinePosition } from "../../postgres/timeline-history.ts";
+import { type PhysicalArchive, nameMac } from "../../repository/physical-archive.ts";
+import type { LineageId, WalPiece } from "../../repository/physical-layout.ts";
+import { deleteWalPiece, listSegmentPieces, storeWalPiece } from "../../repository/wal-archive.ts";
+import { contiguousBytes } from "../../repository/wal-inventory.ts";
+import { WakeList } from "./wake-list.ts";
+import type { SpooledSegment, WalSpool } from "./wal-spool.ts";
+
+/** Waits after failures of the store in a row: short enough to be back within the loss window, long enough not to press a store that is down. */
+const RETRY_FIRST_MS = 250;
+const RETRY_LAST_MS = 10_000;
+/** Small commits for hours would fill a segment with thousands of pieces; so many are joined into one, which stores each byte again once a minute or so. */
+const PIECES_MAX = 64;
+
+export interface WalUploaderOptions {
+  readonly archive: PhysicalArchive;
+  readonly lineage: LineageId;
+  readonly spool: WalSpool;
+  readonly clock: Clock;
+  /** Least time between the beginnings of two pieces of an open segment. */
+  readonly pieceIntervalMs: number;
+  /** More of the log is durable. */
+  readonly onDurable: (end: TimelinePosition) => void;
+  /** The stored bytes of a segment are not those of the spool. Nothing is uploaded after this. */
+  readonly onContradiction: (explanation: string) => void;
+  /** The store fails, or (undefined) works again. */
+  readonly onStoreError: (error: TidemarkError | undefined) => void;
+}
+
+/** The front of the spool, as far as it is known in the store. */
+interface Front {
+  readonly segment: SpooledSegment;
+  /** Pieces that are stored, and whose bytes were compared. */
+  pieces: WalPiece[];
+  storedBytes: number;
+}
+
+type Work =
+  | { readonly kind: "wait for bytes" }
+  | { readonly kind: "wait for time"; readonly durationMs: number }
+  | { readonly kind: "store"; readonly from: number; readonly to: number }
+  | { readonly kind: "finish" };
+
+/**
+ * Takes WAL from the spool into the repository, in its order: pieces of the open segment in short intervals, whole segments when they are full. What is
+ * stored already is compared first. A failing store is tried again until it works, or until `close()`.
+ */
+export class WalUploader {
+  readonly #options: WalUploaderOptions;
+  readonly #abort = new AbortController();
+  readonly #running: Promise<void>;
+  #front: Front | undefined;
+  #durable: TimelinePosition | undefined;
+  #lastStoreAtMs = Number.NEGATIVE_INFINITY;
+  #failures = 0;
+  #retryWaitMs = 0;
+  #isFlushing = false;
+  readonly #changed = new WakeList();
+  readonly #idle = new WakeList();
+
+  constructor(options: WalUploaderOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  /** The end of what is durable; undefined until the first segment was compared with the store. */
+  get durable(): TimelinePosition | undefined {
+    return this.#durable;
+  }
+
+  /** Something was added to the spool. */
+  notify(): void {
+    this.#changed.wakeAll();
+  }
+
+  /** Resolves when everything that is in the spool is stored, without waiting for intervals. @throws the signal's reason */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#isFlushing = true;
+    try {
+      this.notify();
+      while (!this.#isDrained()) await this.#idle.wait(signal);
+    } finally {
+      this.#isFlushing = false;
+    }
+  }
+
+  /** Ends, in mid-upload if need be; nothing half-stored becomes visible. May be called twice. */
+  async close(): Promise<void> {
+    this.#abort.abort(new TidemarkError("platform_stopping", "The WAL receiver stops"));
+    this.notify();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      try {
+        await this.#step(signal);
+      } catch (error) {
+        if (signal.aborted) break;
+        if (error instanceof Contradiction) {
+          this.#options.onContradiction(error.message);
+          break;
+        }
+        this.#noteFailure(asTidemarkError(error));
+      }
+    }
+    this.#idle.wakeAll();
+  }
+
+  async #step(signal: AbortSignal): Promise<void> {
+    if (this.#retryWaitMs > 0) await this.#options.clock.sleep(this.#retryWaitMs, signal);
+    this.#retryWaitMs = 0;
+    const front = await this.#openFront(signal);
+    const work = front === undefined ? ({ kind: "wait for bytes" } as const) : this.#plan(front);
+    if (front === undefined || work.kind === "wait for bytes") {
+      this.#idle.wakeAll();
+      await this.#changed.wait(signal);
+    } else if (work.kind === "wait for time") {
+      await Promise.race([this.#options.clock.sleep(work.durationMs, signal), this.#changed.wait(signal)]);
+    } else if (work.kind === "store") await this.#store(front, work.from, work.to, signal);
+    else await this.#finish(front, signal);
+    if (this.#failures > 0 && work.kind === "store") {
+      this.#failures = 0;
+      this.#options.onStoreError(undefined);
+    }
+  }
+
+  /** The oldest segment, once enough of it was received to compare all that is stored of it. */
+  async #openFront(signal: AbortSignal): Promise<Front | undefined> {
+    const segment = this.#options.spool.first;
+    if (segment === undefined) this.#front = undefined;
+    if (segment === undefined || this.#front?.segment === segment) return this.#front;
+    const { archive, lineage } = this.#options;
+    const { timeline, name } = segment;
+    const pieces = await listSegmentPieces(archive, { lineage, timeline, segment: name }, signal);
+    const comparedBytes = Math.max(0, ...pieces.map(({ to }) => to));
+    while (segment.lengthBytes < comparedBytes) {
+      if (segment.isClosed) throw new Contradiction(segment, "more of it is stored than the server has");
+      await this.#changed.wait(signal);
+    }
+    for (const piece of pieces) {
+      const mac = await nameMac(archive, this.#options.spool.read(segment, piece.from, piece.to));
+      if (mac !== piece.mac) throw new Contradiction(segment, `bytes ${piece.from} to ${piece.to} differ`);
+    }
+    this.#front = { segment, pieces: [...pieces], storedBytes: contiguousBytes(pieces) };
+    this.#setDurable(this.#front);
+    return this.#front;
+  }
+
+  #plan(front: Front): Work {
+    const { segment, storedBytes, pieces } = front;
+    const isWhole = pieces.some(({ from, to }) => from === 0 && to === segment.lengthBytes);
+    if (segment.isClosed) return isWhole ? { kind: "finish" } : { kind: "store", from: 0, to: segment.lengthBytes };
+    if (segment.lengthBytes === storedBytes) return { kind: "wait for bytes" };
+    const dueInMs = this.#lastStoreAtMs + this.#options.pieceIntervalMs - this.#nowMs();
+    if (dueInMs > 0 && !this.#isFlushing) return { kind: "wait for time", durationMs: dueInMs };
+    return { kind: "store", from: pieces.length >= PIECES_MAX ? 0 : storedBytes, to: segment.lengthBytes };
+  }
+
+  async #store(front: Front, from: number, to: number, signal: AbortSignal): Promise<void> {
+    const { archive, lineage, spool } = this.#options;
+    const { segment } = front;
+    this.#lastStoreAtMs = this.#nowMs();
+    const place = { lineage, timeline: segment.timeline, segment: segment.name, from, to };
+    const piece = await storeWalPiece(archive, place, () => spool.read(segment, from, to), { signal });
+    const replaced = front.pieces.filter((old) => old.mac !== piece.mac && old.from >= from && old.to <= to);
+    front.pieces = [...front.pieces.filter((old) => !replaced.includes(old) && old.mac !== piece.mac), piece];
+    front.storedBytes = Math.max(front.storedBytes, to);
+    this.#setDurable(front);
+    // After the piece that replaces them is durable. Left behind by a crash, they are compared and removed next time.
+    for (const old of replaced) await deleteWalPiece(archive, old, signal);
+  }
+
+  async #finish(front: Front, signal: AbortSignal): Promise<void> {
+    this.#setDurable(front);
+    // Left behind by a crash between a piece and the removal of what it replaces.
+    for (const piece of front.pieces)
+      if (piece.from > 0 || piece.to < front.segment.lengthBytes)
+        await deleteWalPiece(this.#options.archive, piece, signal);
+    this.#front = undefined;
+    await this.#options.spool.removeFirst();
+  }
+
+  #setDurable(front: Front): void {
+    const { timeline, start } = front.segment;
+    this.#durable = { timeline, lsn: advanceLsn(start, front.storedBytes) };
+    this.#options.onDurable(this.#durable);
+  }
+
+  #noteFailure(error: TidemarkError): void {
+    this.#retryWaitMs = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** this.#failures);
+    this.#failures += 1;
+    this.#front = undefined;
+    this.#options.onStoreError(error);
+  }
+
+  #isDrained(): boolean {
+    if (this.#abort.signal.aborted) return true;
+    const segment = this.#options.spool.first;
+    if (segment === undefined) return true;
+    return this.#front?.segment === segment && !segment.isClosed && this.#front.storedBytes >= segment.lengthBytes;
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.now().getTime();
+  }
+}
+
+/** What is stored of a segment is not what the server sent. */
+class Contradiction extends Error {
+  constructor(segment: SpooledSegment, how: string) {
+    super(`segment "${segment.name}" of the server is not the stored one: ${how}`);
+  }
+}
