@@ -75,7 +75,8 @@ export interface LogicalBackupCall {
 
 /**
  * Takes one logical backup: pg_dump, compressed on all cores and encrypted, into the repository in one pass; read back and compared; its table of
- * contents read by pg_restore; then committed by its manifest. Memory: about `2 * (cores + 2) * 1 MiB` and the store's buffers, whatever the size.
+ * contents read by pg_restore; then committed by its manifest. Memory, whatever the size: `2 * (cores + 2)` MiB of blocks
+ * and what the garbage collector leaves lying for a while; under 200 MiB in all on two cores.
  *
  * @returns the manifest as committed.
  * @throws `dump_failed`, `lock_timeout` (names the query that holds the lock), `server_not_running`, `programs_missing`, `object_corrupt` when the

@@ -13,9 +13,17 @@ export async function readAll(source: ByteStream, limitBytes: number): Promise<B
   return Buffer.concat(chunks, sizeBytes);
 }
 
-/** The same bytes in blocks of exactly `blockSizeBytes`, the last one shorter; nothing for an empty source. Memory: one block. */
-export async function* inBlocks(source: ByteStream, blockSizeBytes: number): AsyncGenerator<Buffer> {
-  let block = Buffer.allocUnsafe(blockSizeBytes);
+/**
+ * The same bytes in blocks of exactly `blockSizeBytes`, the last one shorter; nothing for an empty source. Memory: one block.
+ *
+ * @param takeBlock where an empty block comes from: a consumer that is done with its blocks may hand them out again.
+ */
+export async function* inBlocks(
+  source: ByteStream,
+  blockSizeBytes: number,
+  takeBlock: () => Buffer = () => Buffer.allocUnsafe(blockSizeBytes),
+): AsyncGenerator<Buffer> {
+  let block = takeBlock();
   let used = 0;
   for await (const chunk of source) {
     for (let at = 0; at < chunk.length;) {
@@ -25,7 +33,7 @@ export async function* inBlocks(source: ByteStream, blockSizeBytes: number): Asy
       at += taken;
       if (used < blockSizeBytes) continue;
       yield block;
-      block = Buffer.allocUnsafe(blockSizeBytes);
+      block = takeBlock();
       used = 0;
     }
   }

@@ -38,9 +38,13 @@ export async function* gzipParallel(source: ByteStream, how: ParallelGzip): Asyn
     memLevel: 9,
     chunkSize: Math.max(OUTPUT_CHUNK_BYTES_MIN, Math.ceil(how.blockSizeBytes / 2)),
   };
+  const spare: Buffer[] = []; // blocks are used again and again: fresh ones would keep the garbage collector busy
+  const takeBlock = (): Buffer => spare.pop() ?? Buffer.allocUnsafe(how.blockSizeBytes);
   try {
-    for await (const block of inBlocks(source, how.blockSizeBytes)) {
-      const member = compress(block, options);
+    for await (const block of inBlocks(source, how.blockSizeBytes, takeBlock)) {
+      const member = compress(block, options).finally(() => {
+        if (block.length === how.blockSizeBytes) spare.push(block);
+      });
       member.catch(() => undefined); // thrown when its turn comes
       members.push(member);
       if (members.length < how.inFlight) continue;
