@@ -22,6 +22,20 @@ export interface App {
   readonly project: { readonly name: string } | null;
 }
 
+/** Instants are kept as text: they have microseconds, which a Date loses. */
+export interface RecoveryWindow {
+  readonly earliest_recoverable_at: string | null;
+  readonly latest_recoverable_at: string | null;
+  readonly holes: readonly RecoveryHole[];
+  readonly stream: { readonly state: string; readonly reason: string | null } | null;
+  readonly base_backups: number;
+}
+
+export interface RecoveryHole {
+  readonly from: string | null;
+  readonly to: string | null;
+}
+
 export interface Addon {
   readonly id: string;
   readonly resource_id: string;
@@ -167,6 +181,15 @@ export const addonTokenReply = record<{ addon: { token: string } }>({
 export const databaseReply = record<{ database: Database }>({ database });
 export const backupsReply = record<{ database_backups: Backup[] }>({ database_backups: list(backup) });
 export const backupReply = record<{ database_backup: Backup }>({ database_backup: backup });
+export const recoveryWindowReply = record<{ recovery_window: RecoveryWindow }>({
+  recovery_window: record<RecoveryWindow>({
+    earliest_recoverable_at: nullable(text),
+    latest_recoverable_at: nullable(text),
+    holes: list(record<RecoveryHole>({ from: nullable(text), to: nullable(text) })),
+    stream: nullable(record<{ state: string; reason: string | null }>({ state: text, reason: nullable(text) })),
+    base_backups: number,
+  }),
+});
 export const archiveReply = record<{ download_url: string }>({ download_url: text });
 export const statusReply = record<{ platform: { version: string; state: string }; databases: DatabaseHealth[] }>({
   platform: record<{ version: string; state: string }>({ version: text, state: text }),

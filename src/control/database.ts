@@ -4,6 +4,7 @@ import { DatabaseError, Pool, types } from "pg";
 import { TidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import * as foundation from "./migrations/0001-foundation.ts";
+import * as continuous from "./migrations/0002-continuous.ts";
 import type { ControlSchema } from "./schema.ts";
 
 /** Connections of one process for all but the queue, which has its own. */
@@ -15,6 +16,7 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 
 const MIGRATIONS: Record<string, Migration> = {
   "0001-foundation": foundation,
+  "0002-continuous": continuous,
 };
 
 /** Where the control database is: the private one by its socket, or the URI that the operator gave. Both `pg` and the queue take it. */

@@ -5,6 +5,7 @@ import type { ControlContext } from "./context.ts";
 import { authenticateDatabaseCaller } from "./identity.ts";
 import type { JwtKey } from "./jwt.ts";
 import type { Database, DatabaseHealth } from "./model.ts";
+import { readRecoveryWindow } from "./recovery-window.ts";
 import type { DatabaseService } from "./services.ts";
 
 export function createDatabaseService(context: ControlContext & { readonly jwtKey: JwtKey }): DatabaseService {
@@ -21,6 +22,10 @@ export function createDatabaseService(context: ControlContext & { readonly jwtKe
         .orderBy("id", "desc")
         .executeTakeFirst();
       return { ...databaseOf(addon, context), currentOperationId: operation?.id ?? null };
+    },
+    async recoveryWindow(caller, word) {
+      const addon = await findAddonOfCaller(db, caller, word);
+      return await readRecoveryWindow(db, addon.id);
     },
     async health(principal) {
       const addons = await listAddonsOfUser(db, principal);

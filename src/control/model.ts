@@ -117,3 +117,24 @@ export interface DatabaseHealth {
   readonly lastBackup: Backup | null;
   readonly lastGoodBackup: Backup | null;
 }
+
+/** An instant with microseconds, RFC 3339 in UTC: `2026-03-14T02:10:00.123456Z`. PostgreSQL's clock has more digits than a Date. */
+export type PreciseInstant = string;
+
+/** What can be restored: every moment from the earliest to the latest, holes excepted. */
+export interface RecoveryWindow {
+  /** Null until the first base backup is done. */
+  readonly earliestRecoverableAt: PreciseInstant | null;
+  readonly latestRecoverableAt: PreciseInstant | null;
+  /** Where log was lost: no moment after `from` and before `to` can be restored; `to` null while no base backup has closed it. */
+  readonly holes: readonly { readonly from: PreciseInstant | null; readonly to: PreciseInstant | null }[];
+  /** Histories of the cluster, newest first; the first is the one that goes on. */
+  readonly branches: readonly {
+    readonly id: string;
+    readonly earliestRecoverableAt: PreciseInstant | null;
+    readonly latestRecoverableAt: PreciseInstant | null;
+  }[];
+  /** What the receiver of the log does now; null before it first ran. */
+  readonly stream: { readonly state: string; readonly reason: string | null; readonly storedLsn: string | null } | null;
+  readonly baseBackups: number;
+}

@@ -13,7 +13,9 @@ const POLLING_INTERVAL_SECONDS = 5;
 
 /** The queues. Those of a host are its own, since only it can touch its servers. */
 export function queueName(kind: OperationKind, hostId: string): string {
-  return kind === "logical_backup" ? "logical-backup" : `host-${hostId}`;
+  if (kind === "logical_backup") return "logical-backup";
+  if (kind === "base_backup") return "base-backup";
+  return `host-${hostId}`;
 }
 
 /**

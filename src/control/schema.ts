@@ -12,6 +12,10 @@ export interface ControlSchema {
   databases: DatabaseTable;
   operations: OperationTable;
   backups: BackupTable;
+  lineages: LineageTable;
+  base_backups: BaseBackupTable;
+  wal_gaps: WalGapTable;
+  wal_streams: WalStreamTable;
 }
 
 /** One row: facts of this installation. Keys are wrapped by the master key. */
@@ -97,7 +101,7 @@ export interface DatabaseTable {
   created_at: Generated<Date>;
 }
 
-export type OperationKind = "provision" | "remove" | "logical_backup";
+export type OperationKind = "provision" | "remove" | "logical_backup" | "base_backup";
 export type OperationState = "scheduled" | "running" | "done" | "error";
 
 /** Long work. The queue's job carries only the id; state, progress and lease are here. */
@@ -134,6 +138,67 @@ export interface BackupTable {
   size_bytes: number | null;
   sha256: string | null;
   created_at: Generated<Date>;
+}
+
+/** One history of a database's cluster; see the repository's lineages. */
+export interface LineageTable {
+  id: string;
+  addon_id: AddonId;
+  system_id: string;
+  /** Why it was begun. */
+  reason: string;
+  begun_at: Date;
+  /** When another took its place; null for the one that is streamed into. */
+  ended_at: Date | null;
+  /** Of one that has ended: the last moment that can be restored. */
+  last_recoverable_at: Date | null;
+}
+
+/** An index of the repository's committed base backups. Positions are text, as PostgreSQL writes them. */
+export interface BaseBackupTable {
+  id: ObjectId;
+  addon_id: AddonId;
+  lineage: string;
+  timeline: number;
+  start_lsn: string;
+  stop_lsn: string;
+  started_at: Date;
+  finished_at: Date;
+  data_bytes: number;
+  stored_bytes: number;
+  /** Pages whose checksum was wrong as they were read. */
+  suspect_pages: number;
+}
+
+/** Write-ahead log that is nowhere: a hole in the recovery window. */
+export interface WalGapTable {
+  addon_id: AddonId;
+  lineage: string;
+  timeline: number;
+  from_lsn: string;
+  to_lsn: string;
+  /** The last moment before the hole that can be restored. */
+  last_recoverable_at: Date | null;
+  found_at: Date;
+}
+
+/** The stream of a database's write-ahead log: who receives it, under a lease, and how far it has come. */
+export interface WalStreamTable {
+  addon_id: AddonId;
+  lease_owner: string | null;
+  lease_until: Date | null;
+  /** A state of the receiver. */
+  state: string;
+  state_reason: string | null;
+  lineage: string | null;
+  timeline: number | null;
+  /** All log before it is in the repository. */
+  stored_lsn: string | null;
+  /** With microseconds in the column; never read as a Date. */
+  latest_recoverable_at: Date | null;
+  /** Why a base backup is wanted at once; null when none is. */
+  rebase_reason: string | null;
+  updated_at: Generated<Date>;
 }
 
 export type OperationRow = Selectable<OperationTable>;

@@ -8,6 +8,7 @@ import type {
   DatabaseHealth,
   Plan,
   Principal,
+  RecoveryWindow,
   User,
   Variable,
 } from "./model.ts";
@@ -82,6 +83,8 @@ export interface DatabaseService {
   /** Whom an addon token or a user's JWT stands for; `unauthenticated` otherwise. The first opens one addon, the second all of its user. */
   authenticate(bearer: string): Promise<DatabaseCaller>;
   show(caller: DatabaseCaller, addon: string): Promise<Database>;
+  /** What can be restored by continuous backups. */
+  recoveryWindow(caller: DatabaseCaller, addon: string): Promise<RecoveryWindow>;
   /** All databases of the user, by app and order of creation. */
   health(principal: Principal): Promise<DatabaseHealth[]>;
 }

@@ -7,6 +7,7 @@ import type { FaceEnv, Router } from "./context.ts";
 import { registerDatabases } from "./databases.ts";
 import { registerDownloads } from "./downloads.ts";
 import { registerHealth } from "./health.ts";
+import { registerRecoveryWindow } from "./recovery-window.ts";
 import { registerRegions } from "./regions.ts";
 import { registerStatus } from "./status.ts";
 import { registerTokens } from "./tokens.ts";
@@ -31,6 +32,7 @@ export function registerRoutes(router: Router): void {
   registerAddons(router);
   registerStatus(router);
   registerDatabases(router);
+  registerRecoveryWindow(router);
   registerBackups(router);
   registerDownloads(router);
 }

@@ -27,6 +27,7 @@ export const homePaths = (home: string) => ({
   keys: join(home, "keys"),
   authority: join(home, "authority"),
   log: join(home, "log"),
+  spool: join(home, "spool"),
   localLogin: join(home, "local.json"),
   firstLogin: join(home, "first-login"),
 });

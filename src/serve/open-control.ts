@@ -22,7 +22,8 @@ export async function openControl(
   const database = openControlDatabase(machine.controlConnection, logger);
   stack.defer(() => database.close());
   await migrateControlDatabase(database);
-  const queues = [queueName("logical_backup", home.hostId), queueName("provision", home.hostId)];
+  const kinds = ["logical_backup", "base_backup", "provision"] as const;
+  const queues = kinds.map((kind) => queueName(kind, home.hostId));
   const queue = await openQueue(database, { queues, logger });
   stack.defer(() => queue.close());
   const newest = machine.controlServer.programs.major;

@@ -1,7 +1,10 @@
+import { join } from "node:path";
+import { baseBackupHandler } from "../control/base-backup.ts";
 import { logicalBackupHandler } from "../control/logical-backup.ts";
 import { OperationRunner } from "../control/operation-runner.ts";
 import { OrphanSweep } from "../control/orphan-sweep.ts";
 import { queueName } from "../control/queue.ts";
+import { WalStreams } from "../control/wal-streams.ts";
 import { findServiceUser } from "../instances/service-user.ts";
 import { homePaths, openHome } from "./home.ts";
 import { openLog } from "./log.ts";
@@ -13,6 +16,8 @@ import { untilAborted } from "./stop-signals.ts";
 
 /** Logical backups at a time in one worker: each compresses on all cores already, a second one fills the pauses of the first. */
 const LOGICAL_BACKUPS_MAX = 2;
+/** Base backups at a time in one worker: the server's sender is what limits one, and two would share its disks. */
+const BASE_BACKUPS_MAX = 1;
 
 /** Takes backups from the queue until a stop is asked for; those under way are given back then, and begun again by the next worker. */
 export async function serveWorker({ config, clock, signals }: ServeOptions): Promise<void> {
@@ -25,23 +30,29 @@ export async function serveWorker({ config, clock, signals }: ServeOptions): Pro
   const secrets = await openSecrets(config, clock);
   const repository = await openPlatformRepository(config, clock);
   const context = await openControl(stack, { config, clock, logger: log.logger, home, machine, secrets });
+  const owner = leaseOwner("worker", home);
+  const place = { repository, installed: machine.installed, user, socketFolder: machine.runtimeFolder };
   const runner = new OperationRunner({
     database: context.database,
     clock,
     logger: log.logger,
-    owner: leaseOwner("worker", home),
+    owner,
     handlers: {
-      logical_backup: logicalBackupHandler(context, {
-        repository,
-        installed: machine.installed,
-        user,
-        socketFolder: machine.runtimeFolder,
-      }),
+      logical_backup: logicalBackupHandler(context, place),
+      base_backup: baseBackupHandler(context, place),
     },
   });
-  stack.defer(() => runner.close());
+  const streams = new WalStreams(context, {
+    ...place,
+    owner,
+    spoolFolder: (addonId) => join(homePaths(home.folder).spool, addonId),
+  });
   const sweep = new OrphanSweep(context, repository);
-  stack.defer(() => sweep.close());
+  // All at once: each may take a few seconds of the little time there is.
+  stack.defer(async () => {
+    await Promise.all([runner.close(), streams.close(), sweep.close()]);
+  });
+  await context.queue.work(queueName("base_backup", home.hostId), BASE_BACKUPS_MAX, (id) => runner.run(id));
   await context.queue.work(queueName("logical_backup", home.hostId), LOGICAL_BACKUPS_MAX, (id) => runner.run(id));
   log.logger.info({ pid: process.pid }, "the worker is ready");
   await untilAborted(signals.requested);

@@ -174,6 +174,17 @@ const databases: Services["databases"] = {
     knownAddon(id);
     return database;
   },
+  recoveryWindow: async (_caller, id) => {
+    knownAddon(id);
+    return {
+      earliestRecoverableAt: "2026-03-01T01:00:00.000001Z",
+      latestRecoverableAt: "2026-03-08T01:00:00.123456Z",
+      holes: [{ from: "2026-03-02T00:00:00.000000Z", to: null }],
+      branches: [],
+      stream: { state: "streaming", reason: null, storedLsn: "0/3000000" },
+      baseBackups: 2,
+    };
+  },
   health: async () => [
     {
       appName: app.name,

@@ -10,6 +10,7 @@ import { backupsCancel } from "./backups-cancel.ts";
 import { backupsCreate } from "./backups-create.ts";
 import { backupsDownload } from "./backups-download.ts";
 import { create } from "./create.ts";
+import { databasePitrRecoveryWindow } from "./database-pitr-recovery-window.ts";
 import { destroy } from "./destroy.ts";
 import { env } from "./env.ts";
 import { envGet } from "./env-get.ts";
@@ -51,6 +52,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   backupsCreate,
   backupsCancel,
   backupsDownload,
+  databasePitrRecoveryWindow,
   status,
   regions,
   serve,

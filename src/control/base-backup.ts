@@ -1,0 +1,174 @@
+import { availableParallelism } from "node:os";
+import { captureBaseBackup, type WalRange } from "../capture/base-backup.ts";
+import { TidemarkError } from "../core/errors.ts";
+import { isObjectId, newObjectId, type AddonId } from "../core/ids.ts";
+import { formatLsn, parseLsn } from "../core/lsn.ts";
+import { REPLICATION_ROLE } from "../instances/managed-roles.ts";
+import { clientConfig } from "../postgres/connection.ts";
+import type { ReplicationTarget } from "../postgres/replication/replication-connection.ts";
+import type { BaseBackupManifest } from "../repository/base-backup-set.ts";
+import { openPhysicalArchive, type PhysicalArchive } from "../repository/physical-archive.ts";
+import type { Repository } from "../repository/repository.ts";
+import { type ControlContext, unwrapText } from "./context.ts";
+import type { OperationHandler, OperationWork, StoreResult } from "./operation-runner.ts";
+
+/** How often the stream's progress is looked at while a finished copy waits for its last write-ahead log. */
+const WAL_POLL_MS = 250;
+/** A receiver that doesn't bring the log of a finished copy by then has a trouble of its own; the copy is taken again later. */
+const WAL_TIMEOUT_MS = 10 * 60_000;
+
+/** Where the servers and the repository of this machine's databases are. */
+export interface ContinuousPlace {
+  readonly repository: Repository;
+  /** Folder of the sockets of this machine's databases. */
+  readonly socketFolder: string;
+}
+
+/** A database as the replication protocol reaches it, and its part of the repository. Holds secrets. */
+export interface ContinuousSource {
+  readonly addonId: AddonId;
+  readonly archive: PhysicalArchive;
+  readonly target: ReplicationTarget;
+}
+
+/** Opens the database's part of the repository and tells how to reach its server as the replication role. */
+export async function openContinuousSource(
+  { database, secrets }: ControlContext,
+  { repository, socketFolder }: ContinuousPlace,
+  { addonId, applicationName }: { addonId: AddonId; applicationName: string },
+): Promise<ContinuousSource> {
+  const row = await database.db
+    .selectFrom("databases")
+    .select(["port", "recipient", "wrapped_identity", "wrapped_replication_password"])
+    .where("addon_id", "=", addonId)
+    .executeTakeFirstOrThrow();
+  if (row.port === null) throw new TidemarkError("server_not_running", `The database ${addonId} has no server`);
+  const identity = await secrets.unwrapDatabaseKey(addonId, row.wrapped_identity);
+  const password = await unwrapText(secrets, row.wrapped_replication_password, `replication password of ${addonId}`);
+  const archive = openPhysicalArchive({
+    repository,
+    databaseId: addonId,
+    recipients: [row.recipient],
+    identity,
+    framesInFlight: availableParallelism(),
+  });
+  const connection = { host: socketFolder, port: row.port, user: REPLICATION_ROLE, password, database: "postgres" };
+  return { addonId, archive, target: { client: clientConfig(connection), applicationName } };
+}
+
+/**
+ * Handler of `base_backup`: copies the whole cluster into the repository while it runs, and commits the copy when all log that it needs is
+ * stored. Each attempt begins anew under an id of its own; what an interrupted one left belongs to nothing, and a sweep takes it.
+ */
+export function baseBackupHandler(context: ControlContext, place: ContinuousPlace): OperationHandler {
+  return async (work) => {
+    const { addon_id: addonId } = work.operation;
+    const lineage = await readLineage(context, addonId);
+    const source = await openContinuousSource(context, place, { addonId, applicationName: "tidemark base backup" });
+    const isFirst = await isFirstBaseBackup(context, addonId);
+    const manifest = await captureBaseBackup(
+      source.archive,
+      {
+        backupId: newObjectId(context.clock.now()),
+        lineage: lineage.id,
+        systemId: lineage.systemId,
+        target: source.target,
+        clock: context.clock,
+        label: `tidemark ${work.operation.id}`,
+        // Until the first one is done nothing can be restored; later ones spare the disks.
+        checkpoint: isFirst ? "fast" : "spread",
+        waitForWal: (range, signal) => waitForWal(context, { addonId, lineage: lineage.id, range, signal }),
+        onProgress: ({ doneBytes }) => work.progress(doneBytes),
+      },
+      work.signal,
+    );
+    reportSuspectPages(work, manifest);
+    return storeBaseBackup(addonId, manifest);
+  };
+}
+
+async function readLineage({ database }: ControlContext, addonId: AddonId) {
+  const row = await database.db
+    .selectFrom("lineages")
+    .select(["id", "system_id as systemId"])
+    .where("addon_id", "=", addonId)
+    .where("ended_at", "is", null)
+    .executeTakeFirst();
+  if (row === undefined || !isObjectId(row.id)) {
+    throw new TidemarkError("server_not_running", "The database's write-ahead log is not streamed yet", {
+      hint: "The base backup is tried again by itself.",
+    });
+  }
+  return { id: row.id, systemId: row.systemId };
+}
+
+async function isFirstBaseBackup({ database }: ControlContext, addonId: AddonId): Promise<boolean> {
+  const row = await database.db
+    .selectFrom("base_backups")
+    .select("id")
+    .where("addon_id", "=", addonId)
+    .executeTakeFirst();
+  return row === undefined;
+}
+
+/** The receiver may run in another worker: the control database says how far it has come. */
+async function waitForWal(
+  { database, clock }: ControlContext,
+  wanted: { addonId: AddonId; lineage: string; range: WalRange; signal: AbortSignal },
+): Promise<void> {
+  const deadlineMs = clock.now().getTime() + WAL_TIMEOUT_MS;
+  for (;;) {
+    const stream = await database.db
+      .selectFrom("wal_streams")
+      .select(["lineage", "stored_lsn"])
+      .where("addon_id", "=", wanted.addonId)
+      .executeTakeFirst();
+    if (stream?.lineage !== undefined && stream.lineage !== wanted.lineage) {
+      throw new TidemarkError("lineage_diverged", "The server began another history while it was copied");
+    }
+    const stored = stream?.stored_lsn ?? null;
+    if (stored !== null && parseLsn(stored) >= wanted.range.stop) return;
+    if (clock.now().getTime() > deadlineMs) {
+      throw new TidemarkError(
+        "base_backup_failed",
+        `The write-ahead log up to ${formatLsn(wanted.range.stop)} was not stored in time`,
+        {
+          hint: "tidemark database-pitr-recovery-window says what the stream of the log does.",
+        },
+      );
+    }
+    await clock.sleep(WAL_POLL_MS, wanted.signal);
+  }
+}
+
+function reportSuspectPages({ logger }: OperationWork, { suspectPages }: BaseBackupManifest): void {
+  if (suspectPages.count === 0) return;
+  logger.error({ count: suspectPages.count, pages: suspectPages.named }, "pages with a wrong checksum were copied");
+}
+
+function storeBaseBackup(addonId: AddonId, manifest: BaseBackupManifest): StoreResult {
+  return async (transaction) => {
+    await transaction
+      .insertInto("base_backups")
+      .values({
+        id: manifest.backupId,
+        addon_id: addonId,
+        lineage: manifest.lineage,
+        timeline: manifest.timeline,
+        start_lsn: manifest.startLsn,
+        stop_lsn: manifest.stopLsn,
+        started_at: new Date(manifest.startedAt),
+        finished_at: new Date(manifest.finishedAt),
+        data_bytes: manifest.dataBytes,
+        stored_bytes: manifest.volumes.reduce((sum, volume) => sum + volume.storedBytes, 0),
+        suspect_pages: manifest.suspectPages.count,
+      })
+      .execute();
+    await transaction
+      .updateTable("wal_streams")
+      .set({ rebase_reason: null })
+      .where("addon_id", "=", addonId)
+      .where("lineage", "=", manifest.lineage)
+      .execute();
+  };
+}

@@ -1,0 +1,235 @@
+import { Client } from "pg";
+import type { Clock } from "../core/clock.ts";
+import { asTidemarkError } from "../core/errors.ts";
+import type { AddonId } from "../core/ids.ts";
+import { formatLsn } from "../core/lsn.ts";
+import type { Logger } from "../core/logger.ts";
+import { type ReceiverIncident, startWalReceiver, type WalReceiver } from "../capture/wal/wal-receiver.ts";
+import { type ContinuousPlace, openContinuousSource } from "./base-backup.ts";
+import type { ControlContext } from "./context.ts";
+import { ServerTimes } from "./server-times.ts";
+import {
+  claimWalStreams,
+  noteGap,
+  noteLineage,
+  releaseWalStream,
+  renewWalStream,
+  wantBaseBackup,
+} from "./wal-stream-rows.ts";
+
+/** How often a worker looks for streams that nobody holds. With a lease of 10 s, a dead worker's are in other hands within 15. */
+const CLAIM_INTERVAL_MS = 2000;
+/** How often a stream says how far it has come, which prolongs its lease. Latest recoverable moments are at most so old. */
+const BEAT_INTERVAL_MS = 2000;
+/** One process holds thousands of streams; a claim takes some and leaves others to other workers. */
+const CLAIMED_AT_ONCE_MAX = 100;
+const SLOT_NAME = "tidemark";
+const APPLICATION_NAME = "tidemark_wal";
+
+export interface WalStreamsOptions extends ContinuousPlace {
+  /** Holds the leases: unique for each process and start. */
+  readonly owner: string;
+  /** Holds a folder for each stream, for log that waits for a slow store. */
+  readonly spoolFolder: (addonId: AddonId) => string;
+}
+
+/** Streams the write-ahead log of every database of this machine that no other worker streams, for as long as the database is there. */
+export class WalStreams {
+  readonly #context: ControlContext;
+  readonly #options: WalStreamsOptions;
+  readonly #streams = new Map<AddonId, Stream>();
+  readonly #closing = new AbortController();
+  readonly #loop: Promise<void>;
+
+  constructor(context: ControlContext, options: WalStreamsOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#loop = this.#run();
+  }
+
+  /** Stores what was received, for a few seconds at most, and gives every stream back. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#loop;
+    await Promise.all([...this.#streams.values()].map((stream) => stream.close()));
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger } = this.#context;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      await this.#claim().catch((error: unknown) =>
+        logger.warn(
+          { error: asTidemarkError(error).message },
+          "streams of write-ahead log were not claimed; tried again",
+        ),
+      );
+      await pause(clock, CLAIM_INTERVAL_MS, signal);
+    }
+  }
+
+  async #claim(): Promise<void> {
+    const { database, hostId } = this.#context;
+    const { owner } = this.#options;
+    for (const addonId of await claimWalStreams(database.db, { owner, hostId, limit: CLAIMED_AT_ONCE_MAX })) {
+      // Our own lease ran out while the control database was away: the stream goes on as it was.
+      if (this.#streams.has(addonId)) continue;
+      const stream = new Stream(this.#context, this.#options, addonId);
+      this.#streams.set(addonId, stream);
+      void stream.ended.then(() => this.#streams.delete(addonId));
+    }
+  }
+}
+
+/** One database's stream: a receiver, its lease, and the row that tells how far it has come. */
+class Stream {
+  readonly #context: ControlContext;
+  readonly #options: WalStreamsOptions;
+  readonly #addonId: AddonId;
+  readonly #logger: Logger;
+  readonly #closing = new AbortController();
+  /** Resolves when the stream has ended and its lease is given back or lost. Never rejects. */
+  readonly ended: Promise<void>;
+  /** The lineage whose row is there. */
+  #noted: string | undefined;
+  #reason = "first";
+  #incidents: Promise<void> = Promise.resolve();
+
+  constructor(context: ControlContext, options: WalStreamsOptions, addonId: AddonId) {
+    this.#context = context;
+    this.#options = options;
+    this.#addonId = addonId;
+    this.#logger = context.logger.child({ addon: addonId });
+    this.ended = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.ended;
+  }
+
+  async #run(): Promise<void> {
+    const { database } = this.#context;
+    try {
+      await this.#stream();
+      await releaseWalStream(database.db, { owner: this.#options.owner, addonId: this.#addonId });
+    } catch (error) {
+      // The lease runs out by itself, and the stream is claimed again.
+      this.#logger.error(
+        { error: asTidemarkError(error).message },
+        "a stream of write-ahead log ended; it is claimed again",
+      );
+    }
+  }
+
+  async #stream(): Promise<void> {
+    const { clock } = this.#context;
+    const source = await openContinuousSource(this.#context, this.#options, {
+      addonId: this.#addonId,
+      applicationName: APPLICATION_NAME,
+    });
+    const receiver = startWalReceiver({
+      archive: source.archive,
+      target: source.target,
+      slotName: SLOT_NAME,
+      spoolFolder: this.#options.spoolFolder(this.#addonId),
+      clock,
+      onIncident: (incident) => this.#onIncident(incident),
+    });
+    const times = new ServerTimes(() => new Client({ ...source.target.client, application_name: "tidemark clock" }));
+    try {
+      await this.#beatWhileOurs(receiver, times);
+    } finally {
+      await times.close();
+      await receiver.close();
+      await this.#incidents;
+      await this.#store(receiver);
+    }
+  }
+
+  /** Until `close()`, or until the stream is somebody else's or its database goes. */
+  async #beatWhileOurs(receiver: WalReceiver, times: ServerTimes): Promise<void> {
+    const { clock } = this.#context;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      if (receiver.status.state === "streaming") {
+        const moment = await times.read();
+        if (moment !== undefined) receiver.noteServerTime(moment);
+      }
+      if (!(await this.#store(receiver))) return;
+      await pause(clock, BEAT_INTERVAL_MS, signal);
+    }
+  }
+
+  /** False when the stream is no longer ours. A control database that is away for a while ends nothing: the server keeps its log meanwhile. */
+  async #store({ status }: WalReceiver): Promise<boolean> {
+    const { db } = this.#context.database;
+    try {
+      if (status.lineage !== undefined && status.lineage !== this.#noted && status.systemId !== undefined) {
+        await noteLineage(db, {
+          addonId: this.#addonId,
+          lineage: status.lineage,
+          systemId: status.systemId,
+          reason: this.#reason,
+        });
+        this.#noted = status.lineage;
+      }
+      return await renewWalStream(db, { owner: this.#options.owner, addonId: this.#addonId, status });
+    } catch (error) {
+      this.#logger.warn({ error: asTidemarkError(error).message }, "the state of a stream was not stored; tried again");
+      return true;
+    }
+  }
+
+  #onIncident(incident: ReceiverIncident): void {
+    this.#incidents = this.#incidents
+      .then(() => this.#note(incident))
+      .catch((error: unknown) => {
+        this.#logger.error(
+          { incident: incident.kind, error: asTidemarkError(error).message },
+          "an incident was not stored",
+        );
+      });
+  }
+
+  async #note(incident: ReceiverIncident): Promise<void> {
+    const { db } = this.#context.database;
+    const addonId = this.#addonId;
+    switch (incident.kind) {
+      case "gap": {
+        const { timeline, lsn } = incident.to;
+        this.#logger.error({ from: formatLsn(incident.from), to: formatLsn(lsn) }, "write-ahead log was lost");
+        await noteGap(db, { addonId, lineage: incident.lineage, timeline, from: incident.from, to: lsn });
+        await wantBaseBackup(db, { addonId, reason: "Write-ahead log was lost" });
+        return;
+      }
+      case "lineage begun": {
+        this.#reason = incident.reason;
+        if (incident.reason === "first") return;
+        this.#logger.error(
+          { reason: incident.reason, explanation: incident.explanation },
+          "the server has another history",
+        );
+        await wantBaseBackup(db, { addonId, reason: `The server has another history: ${incident.explanation}` });
+        return;
+      }
+      case "store failing":
+      case "connection failing":
+        this.#logger.warn(
+          { code: incident.error.code, error: incident.error.message },
+          `stream of write-ahead log: ${incident.kind}`,
+        );
+        return;
+      case "log unreadable":
+        this.#logger.error({ at: formatLsn(incident.at), reason: incident.reason }, "write-ahead log can't be read");
+        return;
+      case "store works again":
+        this.#logger.info({}, "stream of write-ahead log: store works again");
+    }
+  }
+}
+
+async function pause(clock: Clock, durationMs: number, signal: AbortSignal): Promise<void> {
+  // The only rejection is the end of the caller's loop, which its condition sees.
+  await clock.sleep(durationMs, signal).catch(() => undefined);
+}

@@ -1,0 +1,75 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import type { RecoveryWindow } from "../control/model.ts";
+import { answer, refusals } from "./api-schemas.ts";
+import { byDatabaseToken } from "./authentication.ts";
+import type { Router } from "./context.ts";
+import { pathName } from "./validation.ts";
+
+const preciseTimestamp = z
+  .string()
+  .nullable()
+  .openapi({ format: "date-time", description: "UTC, with microseconds", example: "2026-03-14T02:10:00.123456Z" });
+
+const RecoveryWindowJson = z
+  .object({
+    earliest_recoverable_at: preciseTimestamp,
+    latest_recoverable_at: preciseTimestamp,
+    holes: z.array(z.object({ from: preciseTimestamp, to: preciseTimestamp })).openapi({
+      description:
+        "Where log was lost: no moment between can be restored; `to` is null until a base backup closes the hole",
+    }),
+    branches: z
+      .array(
+        z.object({
+          id: z.string(),
+          earliest_recoverable_at: preciseTimestamp,
+          latest_recoverable_at: preciseTimestamp,
+        }),
+      )
+      .openapi({ description: "Histories of the cluster, newest first; the first goes on" }),
+    stream: z
+      .object({ state: z.string(), reason: z.string().nullable(), stored_lsn: z.string().nullable() })
+      .nullable()
+      .openapi({ description: "What the receiver of the write-ahead log does now" }),
+    base_backups: z.int(),
+  })
+  .openapi("RecoveryWindow");
+
+const showRecoveryWindow = createRoute({
+  operationId: "showRecoveryWindow",
+  method: "get",
+  path: "/api/databases/{addon}/pitr/recovery_window",
+  summary: "Show which moments of a database can be restored",
+  ...byDatabaseToken,
+  request: { params: z.object({ addon: pathName }) },
+  responses: {
+    200: answer("The window", z.object({ recovery_window: RecoveryWindowJson })),
+    ...refusals(401, 404),
+  },
+});
+
+export function registerRecoveryWindow(router: Router): void {
+  router.openapi(showRecoveryWindow, async (c) => {
+    const { services } = c.var.face;
+    const window = await services.databases.recoveryWindow(c.var.caller, c.req.valid("param").addon);
+    return c.json({ recovery_window: viewRecoveryWindow(window) }, 200);
+  });
+}
+
+function viewRecoveryWindow(window: RecoveryWindow): z.infer<typeof RecoveryWindowJson> {
+  return {
+    earliest_recoverable_at: window.earliestRecoverableAt,
+    latest_recoverable_at: window.latestRecoverableAt,
+    holes: window.holes.map(({ from, to }) => ({ from, to })),
+    branches: window.branches.map((branch) => ({
+      id: branch.id,
+      earliest_recoverable_at: branch.earliestRecoverableAt,
+      latest_recoverable_at: branch.latestRecoverableAt,
+    })),
+    stream:
+      window.stream === null
+        ? null
+        : { state: window.stream.state, reason: window.stream.reason, stored_lsn: window.stream.storedLsn },
+    base_backups: window.baseBackups,
+  };
+}
