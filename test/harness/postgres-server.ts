@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chown, mkdir, open, readFile, writeFile } from "node:fs/promises";
+import { chown, mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -81,6 +81,19 @@ export class PostgresServer {
     await writeFile(join(this.dataFolder, "recovery.signal"), "");
     await this.start(["-c", "restore_command=false"]);
     await this.waitUntil("select not pg_is_in_recovery()");
+  }
+
+  /** A copy of the data folder of a stopped server, as a disk snapshot would keep it. @returns its path */
+  async takeSnapshot(): Promise<string> {
+    const snapshot = join(this.folder, "snapshot");
+    await run("cp", ["-a", this.dataFolder, snapshot], await serverUser());
+    return snapshot;
+  }
+
+  /** Puts a stopped server back to a snapshot. */
+  async putBack(snapshot: string): Promise<void> {
+    await rm(this.dataFolder, { recursive: true });
+    await run("cp", ["-a", snapshot, this.dataFolder], await serverUser());
   }
 
   async stop(mode: StopMode = "fast"): Promise<void> {
