@@ -2,14 +2,16 @@ import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import type pg from "pg";
 import type { Clock } from "../core/clock.ts";
-import { asTidemarkError, type TidemarkError } from "../core/errors.ts";
+import { asTidemarkError, TidemarkError } from "../core/errors.ts";
 import { withSession, type Connection } from "../postgres/connection.ts";
+import { logicalManifestKey } from "../repository/layout.ts";
 import {
   archiveName,
   readStoredArchive,
   storeLogicalArchive,
   verifyStoredArchive,
   type StoredArchive,
+  type VerifiedArchive,
 } from "../repository/logical-archive.ts";
 import {
   LOGICAL_MANIFEST_VERSION,
@@ -19,7 +21,7 @@ import {
 import type { Repository } from "../repository/repository.ts";
 import type { ByteStream } from "../stream/byte-stream.ts";
 import type { ParallelGzip } from "../stream/gzip.ts";
-import { checkDump } from "./logical-check.ts";
+import { checkDump, type DumpContents } from "./logical-check.ts";
 import { startDump, type ProgramPlace } from "./logical-dump.ts";
 import { LOCK_POLL_MS, lockTimeout, watchLocks, type Blocker } from "./logical-lock-watch.ts";
 
@@ -87,19 +89,14 @@ export async function captureLogicalBackup(
   request: LogicalBackupRequest,
   call: LogicalBackupCall = {},
 ): Promise<LogicalManifest> {
+  await refuseCommitted(request, call.signal);
   const startedAt = request.clock.now();
   const session = sessionCall(call.signal);
   const facts = await withSession(request.watchConnection ?? request.connection, session, readFacts);
   const warnings = [...facts.warnings];
   const archive = await storeDump(request, { startedAt, warnings }, call);
   try {
-    const hashes = await verifyStoredArchive(request.repository, archive, {
-      ...abortable(call.signal),
-      onBytes: (bytes) => call.onProgress?.({ phase: "verifying", bytes, totalBytes: archive.storedSizeBytes }),
-    });
-    call.onProgress?.({ phase: "checking", bytes: 0 });
-    const dump = readStoredArchive(request.repository, archive).readDump(call.signal);
-    const contents = await checkDump(request, dump, call.signal);
+    const found = await examine(request, archive, call);
     const manifest: LogicalManifest = {
       format: "tidemark-logical",
       version: LOGICAL_MANIFEST_VERSION,
@@ -110,16 +107,40 @@ export async function captureLogicalBackup(
       startedAt: startedAt.toISOString(),
       finishedAt: request.clock.now().toISOString(),
       postgresqlVersion: facts.version,
-      archive: { ...describeArchive(archive), ...hashes },
-      dump: { sizeBytes: archive.dumpSizeBytes, ...contents },
+      archive: { ...describeArchive(archive), ...found.hashes },
+      dump: { sizeBytes: archive.dumpSizeBytes, ...found.contents },
       warnings,
     };
     await writeLogicalManifest(request.repository, manifest, request.recipients, abortable(call.signal));
     return manifest;
   } catch (error) {
-    await discard(request.repository, archive);
+    await discard(request, archive);
     throw error;
   }
+}
+
+/** Before an hour of dumping, not after it; the write of the manifest refuses once more. */
+async function refuseCommitted(request: LogicalBackupRequest, signal: AbortSignal | undefined): Promise<void> {
+  const key = logicalManifestKey(request.databaseId, request.backupId);
+  if ((await request.repository.store.head(key, abortable(signal))) === undefined) return;
+  throw new TidemarkError("object_exists", `Cannot take backup "${request.backupId}": it is committed already`, {
+    hint: "Take another backup, which gets an id of its own",
+  });
+}
+
+/** Reads the stored archive back, then lets pg_restore read the dump in it. */
+async function examine(
+  request: LogicalBackupRequest,
+  archive: StoredArchive,
+  call: LogicalBackupCall,
+): Promise<{ readonly hashes: VerifiedArchive; readonly contents: DumpContents }> {
+  const hashes = await verifyStoredArchive(request.repository, archive, {
+    ...abortable(call.signal),
+    onBytes: (bytes) => call.onProgress?.({ phase: "verifying", bytes, totalBytes: archive.storedSizeBytes }),
+  });
+  call.onProgress?.({ phase: "checking", bytes: 0 });
+  const dump = readStoredArchive(request.repository, archive).readDump(call.signal);
+  return { hashes, contents: await checkDump(request, dump, call.signal) };
 }
 
 interface ServerFacts {
@@ -227,9 +248,18 @@ function describeArchive(archive: StoredArchive): Omit<LogicalManifest["archive"
   return { key, fileName, sizeBytes, storedSizeBytes };
 }
 
-/** Best effort: the archive is invisible without its manifest, and the sweep takes it a day later. The failure that led here counts. */
-async function discard(repository: Repository, archive: StoredArchive): Promise<void> {
-  await repository.store.delete(archive.key).catch(() => undefined);
+/**
+ * Removes an archive unless a manifest may name it: a store can carry out a write and still answer with an error. Best effort: what stays is invisible
+ * without a manifest, and the sweep, which reads manifests, takes it a day later. The failure that led here is the one to report.
+ */
+async function discard(request: LogicalBackupRequest, archive: StoredArchive): Promise<void> {
+  const { store } = request.repository;
+  try {
+    const manifest = await store.head(logicalManifestKey(request.databaseId, request.backupId));
+    if (manifest === undefined) await store.delete(archive.key);
+  } catch {
+    return; // left to the sweep
+  }
 }
 
 function abortable(signal: AbortSignal | undefined): { readonly signal?: AbortSignal } {

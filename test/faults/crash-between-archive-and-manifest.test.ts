@@ -15,6 +15,9 @@ import {
   storeArchive,
   type TestRepository,
 } from "../../src/repository/logical-backup.fixture.ts";
+import { openLogicalArchive } from "../../src/repository/logical-archive.ts";
+import { readLogicalManifest } from "../../src/repository/logical-manifest.ts";
+import { readAll } from "../../src/stream/byte-stream.ts";
 import { listLogicalBackups, sweepLogicalOrphans } from "../../src/repository/logical-backups.ts";
 import { openFolderStore } from "../../src/storage/folder-store.ts";
 import { openMemoryStore } from "../../src/storage/memory-store.ts";
@@ -71,6 +74,19 @@ test("captureLogicalBackup() reports the first failure when its archive can't be
   const { repository, identity } = place;
   const before = new Date(Date.now() + 1000);
   assert.deepEqual(await sweepLogicalOrphans(repository, { databaseId: DATABASE_ID, identity, before }), left);
+});
+
+test("captureLogicalBackup() keeps its archive when the manifest was written though the store said otherwise", async (context) => {
+  const faults: Faults = { lose: { key: /manifests/, error: new TidemarkError("storage_unavailable", "no answer") } };
+  const place = await makeCapturePlace(context, server, (store) => withFaults(store, faults));
+  const backupId = "1".repeat(24);
+  await assert.rejects(place.capture({ backupId }), code("storage_unavailable"));
+  assert.deepEqual(await listed(place), [backupId]);
+  const manifest = await readLogicalManifest(place.repository, { databaseId: DATABASE_ID, backupId }, place.identity);
+  assert.ok(manifest !== undefined);
+  const reader = await openLogicalArchive(place.repository, manifest, place.identity);
+  assert.equal((await readAll(reader.read(), 64 * MIB)).length, manifest.archive.sizeBytes);
+  await assert.rejects(place.capture({ backupId }), code("object_exists"));
 });
 
 test("kill -9 of a process that is storing an archive leaves an upload that nobody sees and that is swept", async (context) => {

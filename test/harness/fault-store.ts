@@ -13,6 +13,8 @@ import type { ByteStream, GetCall, Store } from "../../src/storage/store.ts";
 export interface Faults {
   /** Puts of keys that match fail with `error` once `afterBytes` of the body have gone in. */
   put?: { readonly key: RegExp; readonly afterBytes: number; readonly error: TidemarkError } | undefined;
+  /** Puts of keys that match succeed, and are answered with this error all the same: the answer was lost on its way. */
+  lose?: { readonly key: RegExp; readonly error: TidemarkError } | undefined;
   /** Reads of keys that match give the byte at `offsetBytes` of the object with its lowest bit flipped. */
   flip?: { readonly key: RegExp; readonly offsetBytes: number } | undefined;
   /** Reads of keys that match end, as if all were well, before the byte at `offsetBytes` of the object. */
@@ -24,8 +26,11 @@ export interface Faults {
 export function withFaults(inner: Store, faults: Faults): Store {
   return {
     ...inner,
-    put: (key, body, call) =>
-      inner.put(key, body instanceof Uint8Array ? failing(key, once(body)) : failing(key, body), call),
+    async put(key, body, call) {
+      const stored = await inner.put(key, failing(key, body instanceof Uint8Array ? once(body) : body), call);
+      if (faults.lose?.key.test(key) === true) throw faults.lose.error;
+      return stored;
+    },
     putDeferred: (key, content, call) => inner.putDeferred(key, { ...content, body: failing(key, content.body) }, call),
     get: (key, call) => damaged(key, inner.get(key, call), call ?? {}),
     async delete(key, call) {

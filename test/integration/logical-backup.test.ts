@@ -13,7 +13,7 @@ import { listLogicalBackups } from "../../src/repository/logical-backups.ts";
 import { readAll } from "../../src/stream/byte-stream.ts";
 import { code } from "../contract/store.ts";
 import { DATABASE_ID, makeCapturePlace } from "../harness/logical-capture.ts";
-import { runProgram, startPostgresServer } from "../harness/postgres-server.ts";
+import { makeServerFolder, runProgram, startPostgresServer } from "../harness/postgres-server.ts";
 import { describeDatabase, fillRichDatabase } from "../harness/rich-database.ts";
 import { makeTempFolder } from "../harness/temp-folder.ts";
 
@@ -134,6 +134,25 @@ test("captureLogicalBackup() refuses a backup that is committed already and keep
   const before = await place.keys();
   await assert.rejects(place.capture({ backupId: manifest.backupId }), code("object_exists"));
   assert.deepEqual(await place.keys(), before);
+});
+
+test("captureLogicalBackup() of a standby warns of the unlogged tables whose rows it lacks", async (context) => {
+  await server.query("CREATE UNLOGGED TABLE shop.scratch AS SELECT 1 AS n", undefined, { database: "rich" });
+  const folder = await makeTempFolder(context);
+  await makeServerFolder(join(folder, "copy"));
+  const dataFolder = join(folder, "copy", "data");
+  const from = [`--host=${server.folder}`, `--port=${server.port}`, "--username=postgres"];
+  await runProgram("pg_basebackup", [
+    ...from,
+    `--pgdata=${dataFolder}`,
+    "--checkpoint=fast",
+    "--write-recovery-conf",
+    "--no-sync",
+  ]);
+  const standby = await startPostgresServer(context, { dataFolder });
+  const place = await makeCapturePlace(context, standby);
+  const manifest = await place.capture({ connection: { ...richConnection, host: standby.folder } });
+  assert.deepEqual(manifest.warnings, ["Taken from a standby, so without the rows of unlogged tables: shop.scratch"]);
 });
 
 test("captureLogicalBackup() keeps the password out of the process list", async (context) => {
