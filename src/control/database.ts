@@ -40,6 +40,8 @@ export function openControlDatabase(connection: ControlConnection, logger: Logge
     statement_timeout: STATEMENT_TIMEOUT_MS,
     types: { getTypeParser: parserOf },
   });
+  // The pool listens to idle connections only. One that breaks between two statements of its borrower would end the process; the next statement tells.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   pool.on("error", (error) => logger.warn({ error: error.message }, "a connection to the control database broke"));
   const db = new Kysely<ControlSchema>({ dialect: new PostgresDialect({ pool }) });
   return { connection, db, close: () => db.destroy() };

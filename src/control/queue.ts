@@ -8,8 +8,8 @@ import type { ControlSchema, OperationKind, OperationRow } from "./schema.ts";
 const JOB_EXPIRES_SECONDS = 24 * 3600 - 1;
 /** Ended jobs say nothing that the operations' rows don't say. */
 const ENDED_JOBS_KEPT_SECONDS = 3600;
-/** New jobs are announced by NOTIFY; polling is for the case that a notification got lost. */
-const POLLING_INTERVAL_SECONDS = 5;
+/** New jobs are announced by NOTIFY; polling is for the case that a notification got lost. Part of the 15 s in which a dead worker's work is taken over. */
+const POLLING_INTERVAL_SECONDS = 2;
 
 /** The queues. Those of a host are its own, since only it can touch its servers. */
 export function queueName(kind: OperationKind, hostId: string): string {
@@ -57,7 +57,12 @@ export async function openQueue(
     async work(queue, concurrency, work) {
       await boss.work<{ operationId: string }>(
         queue,
-        { localConcurrency: concurrency, pollingIntervalSeconds: POLLING_INTERVAL_SECONDS },
+        {
+          localConcurrency: concurrency,
+          pollingIntervalSeconds: POLLING_INTERVAL_SECONDS,
+          // While notifications seem to work, polling would relax to 30 s otherwise.
+          notifyPollingIntervalSeconds: POLLING_INTERVAL_SECONDS,
+        },
         async (jobs) => {
           for (const job of jobs) await work(job.data.operationId);
         },
