@@ -2,12 +2,15 @@ import { availableParallelism } from "node:os";
 import { captureBaseBackup, type WalRange } from "../capture/base-backup.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { isObjectId, newObjectId, type AddonId } from "../core/ids.ts";
-import { formatLsn, parseLsn } from "../core/lsn.ts";
+import { formatLsn, parseLsn, toWalSegmentSize } from "../core/lsn.ts";
 import { REPLICATION_ROLE } from "../instances/managed-roles.ts";
 import { clientConfig } from "../postgres/connection.ts";
 import type { ReplicationTarget } from "../postgres/replication/replication-connection.ts";
 import type { BaseBackupManifest } from "../repository/base-backup-set.ts";
 import { openPhysicalArchive, type PhysicalArchive } from "../repository/physical-archive.ts";
+import { readLineage as readLineageRecord } from "../repository/lineages.ts";
+import type { LineageId } from "../repository/physical-layout.ts";
+import { readWalInventory, storedUntil } from "../repository/wal-inventory.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
 import type { OperationHandler, OperationWork, StoreResult } from "./operation-runner.ts";
@@ -77,7 +80,8 @@ export function baseBackupHandler(context: ControlContext, place: ContinuousPlac
         label: `tidemark ${work.operation.id}`,
         // Until the first one is done nothing can be restored; later ones spare the disks.
         checkpoint: isFirst ? "fast" : "spread",
-        waitForWal: (range, signal) => waitForWal(context, { addonId, lineage: lineage.id, range, signal }),
+        waitForWal: (range, signal) =>
+          waitForWal(context, { addonId, archive: source.archive, lineage: lineage.id, range, signal }),
         onProgress: ({ doneBytes }) => work.progress(doneBytes),
       },
       work.signal,
@@ -111,11 +115,16 @@ async function isFirstBaseBackup({ database }: ControlContext, addonId: AddonId)
   return row === undefined;
 }
 
+interface WantedWal {
+  readonly addonId: AddonId;
+  readonly archive: PhysicalArchive;
+  readonly lineage: LineageId;
+  readonly range: WalRange;
+  readonly signal: AbortSignal;
+}
+
 /** The receiver may run in another worker: the control database says how far it has come. */
-async function waitForWal(
-  { database, clock }: ControlContext,
-  wanted: { addonId: AddonId; lineage: string; range: WalRange; signal: AbortSignal },
-): Promise<void> {
+async function waitForWal({ database, clock }: ControlContext, wanted: WantedWal): Promise<void> {
   const deadlineMs = clock.now().getTime() + WAL_TIMEOUT_MS;
   for (;;) {
     const stream = await database.db
@@ -127,7 +136,7 @@ async function waitForWal(
       throw new TidemarkError("lineage_diverged", "The server began another history while it was copied");
     }
     const stored = stream?.stored_lsn ?? null;
-    if (stored !== null && parseLsn(stored) >= wanted.range.stop) return;
+    if (stored !== null && parseLsn(stored) >= wanted.range.stop) return await requireStored(wanted);
     if (clock.now().getTime() > deadlineMs) {
       throw new TidemarkError(
         "base_backup_failed",
@@ -139,6 +148,21 @@ async function waitForWal(
     }
     await clock.sleep(WAL_POLL_MS, wanted.signal);
   }
+}
+
+/** The repository has the last word: a stream may have come this far over a hole. */
+async function requireStored({ archive, lineage, range, signal }: WantedWal): Promise<void> {
+  const { segmentSizeBytes } = await readLineageRecord(archive, lineage, signal);
+  const place = { lineage, segmentSize: toWalSegmentSize(segmentSizeBytes) };
+  const inventory = await readWalInventory(archive, place, signal);
+  if (storedUntil(inventory, range.timeline, range.start) >= range.stop) return;
+  throw new TidemarkError(
+    "base_backup_failed",
+    `The write-ahead log from ${formatLsn(range.start)} on is not stored without a hole`,
+    {
+      hint: "The base backup is taken again by itself.",
+    },
+  );
 }
 
 function reportSuspectPages({ logger }: OperationWork, { suspectPages }: BaseBackupManifest): void {

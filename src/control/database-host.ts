@@ -14,7 +14,9 @@ import { firstFreePort, type PortRange } from "../instances/ports.ts";
 import { type ServerStatus, Supervisor } from "../instances/supervisor.ts";
 import type { Connection } from "../postgres/connection.ts";
 import { findPlan } from "../policy/plans.ts";
+import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
+import { forgetContinuousBackups, removeContinuousBackups } from "./continuous-removal.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
 import type { OperationHandler, StoreResult } from "./operation-runner.ts";
 import type { AddonTable, DatabaseTable } from "./schema.ts";
@@ -34,6 +36,7 @@ export class DatabaseHost {
   readonly #context: ControlContext;
   readonly #host: ManagedHost;
   readonly #ports: PortRange;
+  readonly #repository: Repository;
   readonly #supervisor: Supervisor;
   /** Changes of status are stored one after the other, so that the last one stands. */
   #storing: Promise<void> = Promise.resolve();
@@ -42,10 +45,14 @@ export class DatabaseHost {
   readonly #closing = new AbortController();
   readonly #working = new Map<AddonId, Promise<void>>();
 
-  constructor(context: ControlContext, { host, ports }: { host: ManagedHost; ports: PortRange }) {
+  constructor(
+    context: ControlContext,
+    { host, ports, repository }: { host: ManagedHost; ports: PortRange; repository: Repository },
+  ) {
     this.#context = context;
     this.#host = host;
     this.#ports = ports;
+    this.#repository = repository;
     this.#supervisor = new Supervisor({
       clock: context.clock,
       logger: context.logger,
@@ -105,7 +112,7 @@ export class DatabaseHost {
   readonly provision: OperationHandler = ({ operation, signal }) =>
     this.#alone(operation.addon_id, () => this.#provision(operation.addon_id, signal));
 
-  /** Handler of `remove`: server and data go, the rows stay for the backups' sake. */
+  /** Handler of `remove`: server, data and continuous backups go; logical backups stay, and the rows for their sake. */
   readonly remove: OperationHandler = ({ operation, signal }) =>
     this.#alone(operation.addon_id, () => this.#remove(operation.addon_id, signal));
 
@@ -145,7 +152,9 @@ export class DatabaseHost {
     if (row.port !== null) {
       await removeManagedDatabase(this.#host, { addonId: row.addon_id, port: row.port }, { signal });
     }
+    await removeContinuousBackups(this.#context, this.#repository, { addonId, signal });
     return async (transaction) => {
+      await forgetContinuousBackups(transaction, row.addon_id);
       await transaction
         .updateTable("databases")
         .set({ status: "stopped", status_reason: "It was removed", port: null })

@@ -26,7 +26,7 @@ export interface PlatformTable {
   wrapped_url_key: Buffer;
   /** How far the sample has come, so that an interrupted first start goes on. */
   sample_state: Generated<"none" | "provisioning" | "loading" | "backing_up" | "done">;
-  /** When the last sweep of the repository began. */
+  /** When the repository was last put in order. */
   swept_at: Generated<Date>;
   created_at: Generated<Date>;
 }

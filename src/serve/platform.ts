@@ -155,7 +155,7 @@ async function startApi(
 
 async function startDatabaseHost(
   stack: AsyncDisposableStack,
-  { config, clock, logger, home, machine }: Running,
+  { config, clock, logger, home, machine, repository }: Running,
   context: ControlContext,
 ): Promise<DatabaseHost> {
   const managed: ManagedHost = {
@@ -167,7 +167,7 @@ async function startDatabaseHost(
     authority: await openAuthority({ folder: homePaths(home.folder).authority, now: clock.now() }),
     clock,
   };
-  const host = new DatabaseHost(context, { host: managed, ports: config.databasePorts });
+  const host = new DatabaseHost(context, { host: managed, ports: config.databasePorts, repository });
   stack.defer(() => host.close({ timeoutMs: DATABASES_STOP_TIMEOUT_MS }));
   await host.start();
   const runner = new OperationRunner({

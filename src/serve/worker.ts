@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { baseBackupHandler } from "../control/base-backup.ts";
 import { logicalBackupHandler } from "../control/logical-backup.ts";
 import { OperationRunner } from "../control/operation-runner.ts";
-import { OrphanSweep } from "../control/orphan-sweep.ts";
+import { RepositoryUpkeep } from "../control/repository-upkeep.ts";
 import { queueName } from "../control/queue.ts";
 import { WalStreams } from "../control/wal-streams.ts";
 import { findServiceUser } from "../instances/service-user.ts";
@@ -47,10 +47,10 @@ export async function serveWorker({ config, clock, signals }: ServeOptions): Pro
     owner,
     spoolFolder: (addonId) => join(homePaths(home.folder).spool, addonId),
   });
-  const sweep = new OrphanSweep(context, repository);
+  const upkeep = new RepositoryUpkeep(context, repository);
   // All at once: each may take a few seconds of the little time there is.
   stack.defer(async () => {
-    await Promise.all([runner.close(), streams.close(), sweep.close()]);
+    await Promise.all([runner.close(), streams.close(), upkeep.close()]);
   });
   await context.queue.work(queueName("base_backup", home.hostId), BASE_BACKUPS_MAX, (id) => runner.run(id));
   await context.queue.work(queueName("logical_backup", home.hostId), LOGICAL_BACKUPS_MAX, (id) => runner.run(id));

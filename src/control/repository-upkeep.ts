@@ -1,0 +1,113 @@
+import { availableParallelism } from "node:os";
+import { type Selectable, sql } from "kysely";
+import type { Clock } from "../core/clock.ts";
+import { asTidemarkError } from "../core/errors.ts";
+import { ORPHAN_GRACE_MS, sweepLogicalOrphans } from "../repository/logical-backups.ts";
+import { openPhysicalArchive } from "../repository/physical-archive.ts";
+import type { Repository } from "../repository/repository.ts";
+import type { ControlContext } from "./context.ts";
+import { expireContinuousBackups } from "./continuous-retention.ts";
+import type { AddonTable, DatabaseTable } from "./schema.ts";
+
+type DatabaseRow = Pick<Selectable<DatabaseTable>, "addon_id" | "recipient" | "wrapped_identity"> &
+  Pick<Selectable<AddonTable>, "state">;
+
+/** How often each worker looks whether it is time. */
+const LOOK_INTERVAL_MS = 10 * 60_000;
+/** What goes has lain for a day at least: an hour more or less frees no space that anybody waits for. */
+const INTERVAL_HOURS = 1;
+
+/**
+ * Keeps the repository in order about once an hour: takes away what recovery windows no longer need, and what interrupted uploads and deletions
+ * left behind. Any number of workers may run it: a row says when it last began, and whoever moves that on does it next.
+ */
+export class RepositoryUpkeep {
+  readonly #context: ControlContext;
+  readonly #repository: Repository;
+  readonly #closing = new AbortController();
+  readonly #loop: Promise<void>;
+
+  constructor(context: ControlContext, repository: Repository) {
+    this.#context = context;
+    this.#repository = repository;
+    this.#loop = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger } = this.#context;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      try {
+        if (await this.#claim()) await keepRepository(this.#context, this.#repository, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        logger.warn(
+          { error: asTidemarkError(error).message },
+          "the repository was not put in order; the next time goes on",
+        );
+      }
+      await pause(clock, signal);
+    }
+  }
+
+  async #claim(): Promise<boolean> {
+    const { numUpdatedRows } = await this.#context.database.db
+      .updateTable("platform")
+      .set({ swept_at: sql<Date>`now()` })
+      .where("swept_at", "<", sql<Date>`now() - ${INTERVAL_HOURS}::integer * interval '1 hour'`)
+      .executeTakeFirst();
+    return numUpdatedRows === 1n;
+  }
+}
+
+/** Once over all databases, removed ones included; a database that fails holds up none of the others. */
+async function keepRepository(context: ControlContext, repository: Repository, signal: AbortSignal): Promise<void> {
+  const before = new Date(context.clock.now().getTime() - ORPHAN_GRACE_MS);
+  await repository.store.sweepUploads(before, { signal });
+  const rows = await context.database.db
+    .selectFrom("databases")
+    .innerJoin("addons", "addons.id", "databases.addon_id")
+    .select(["databases.addon_id", "recipient", "wrapped_identity", "addons.state"])
+    .execute();
+  for (const row of rows) {
+    try {
+      await keepDatabase(context, repository, { row, before, signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      const { code, message } = asTidemarkError(error);
+      context.logger.error({ addon: row.addon_id, code, error: message }, "a database's backups were not put in order");
+    }
+  }
+}
+
+async function keepDatabase(
+  context: ControlContext,
+  repository: Repository,
+  { row, before, signal }: { row: DatabaseRow; before: Date; signal: AbortSignal },
+): Promise<void> {
+  const databaseId = row.addon_id;
+  const identity = await context.secrets.unwrapDatabaseKey(databaseId, row.wrapped_identity);
+  const removed = await sweepLogicalOrphans(repository, { databaseId, identity, before }, { signal });
+  if (removed.length > 0)
+    context.logger.info({ addon: databaseId, removed }, "orphans were removed from the repository");
+  if (row.state !== "running") return;
+  const framesInFlight = availableParallelism();
+  const archive = openPhysicalArchive({
+    repository,
+    databaseId,
+    recipients: [row.recipient],
+    identity,
+    framesInFlight,
+  });
+  await expireContinuousBackups(context, { addonId: databaseId, archive, signal });
+}
+
+async function pause(clock: Clock, signal: AbortSignal): Promise<void> {
+  // The only rejection is the end of the loop, which its condition sees.
+  await clock.sleep(LOOK_INTERVAL_MS, signal).catch(() => undefined);
+}
