@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { after, before } from "node:test";
 import { Client, type ClientConfig, type QueryResultRow } from "pg";
 import type { z } from "zod";
 import type { OperationTable } from "../../src/control/schema.ts";
@@ -131,6 +132,12 @@ export class BackupScene {
     await ask(await this.superuser("postgres"), `drop database ${database} with (force)`);
   }
 
+  /** Archives that the repository lists, with or without a manifest. An unfinished upload is none. */
+  async archives(): Promise<string[]> {
+    const folder = join(this.platform.home, "repository/databases", this.addonId, "logical/archives");
+    return await readdir(folder).catch(() => []);
+  }
+
   /** A backup that nothing disturbs: the proof that what happened before has left nothing behind. */
   async assertNextBackupWorks(cleanUp: CleanUp): Promise<void> {
     const id = await this.createBackup();
@@ -140,7 +147,23 @@ export class BackupScene {
   }
 }
 
-export async function openBackupScene(cleanUp: CleanUp, options: PlatformOptions = {}): Promise<BackupScene> {
+/** One scene for all tests of a file: made before the first, ended after the last. */
+export function sharedBackupScene(options: PlatformOptions = {}): () => BackupScene {
+  let scene: BackupScene | undefined;
+  const cleanUps: (() => Promise<void>)[] = [];
+  before(async () => {
+    scene = await openBackupScene({ after: (clean) => cleanUps.unshift(clean) }, options);
+  });
+  after(async () => {
+    for (const clean of cleanUps) await clean();
+  });
+  return () => {
+    assert.ok(scene !== undefined, "the scene is made before the tests");
+    return scene;
+  };
+}
+
+async function openBackupScene(cleanUp: CleanUp, options: PlatformOptions = {}): Promise<BackupScene> {
   const platform = await startPlatform(cleanUp, options);
   const scene = new BackupScene(platform, await platform.provision(APP));
   await ask(scene.owner, DATA);
