@@ -54,9 +54,14 @@ describe("imports", () => {
     );
   });
 
-  test("the table itself has no cycle", () => {
-    const edges = new Map(IMPORT_TABLE.map((rule) => [rule.part, rule.mayImport]));
-    assert.deepEqual(findCycle(edges), []);
+  test("each row of the table names rows above it only, so that imports point one way", () => {
+    const order = IMPORT_TABLE.map((rule) => rule.part);
+    assert.deepEqual(
+      IMPORT_TABLE.flatMap(({ part, mayImport }) =>
+        mayImport.filter((other) => order.indexOf(other) >= order.indexOf(part)).map((other) => `${part}: ${other}`),
+      ),
+      [],
+    );
   });
 
   test("no file imports itself through others", () => {
