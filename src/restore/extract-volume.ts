@@ -1,6 +1,7 @@
 import { type FileHandle, chmod, chown, mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { TidemarkError, systemErrorCode } from "../core/errors.ts";
+import { crc32c } from "../postgres/crc32c.ts";
 import { type TarEntry, TarSplitter } from "../postgres/tar-splitter.ts";
 import type { ByteStream } from "../stream/byte-stream.ts";
 
@@ -19,6 +20,14 @@ export interface ExtractOptions {
   readonly owner?: FileOwner | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onBytes?: (bytes: number) => void;
+  /** Called when a file was written whole: its path as the archive has it, and the CRC-32C of its bytes. */
+  readonly onFile?: (file: ExtractedFile) => void;
+}
+
+export interface ExtractedFile {
+  readonly path: Buffer;
+  readonly sizeBytes: number;
+  readonly crc32c: number;
 }
 
 export interface ExtractedVolume {
@@ -68,6 +77,8 @@ class VolumeWriter {
   readonly #options: ExtractOptions;
   readonly #knownFolders = new Set<string>();
   #file: FileHandle | undefined;
+  #entry: TarEntry | undefined;
+  #crc = 0;
   #fileCount = 0;
   #dataBytes = 0;
 
@@ -83,7 +94,7 @@ class VolumeWriter {
   async take(step: Step): Promise<void> {
     if ("entry" in step) await this.#begin(step.entry);
     else if ("bytes" in step) await this.#write(step.bytes);
-    else await this.close();
+    else await this.#end();
   }
 
   async close(): Promise<void> {
@@ -94,6 +105,8 @@ class VolumeWriter {
 
   async #begin(entry: TarEntry): Promise<void> {
     const path = join(this.#options.folder, safePath(entry.path));
+    this.#entry = entry;
+    this.#crc = 0;
     if (entry.type === "folder") {
       await this.#makeFolder(path);
       await chmod(path, entry.mode);
@@ -105,7 +118,15 @@ class VolumeWriter {
     } else throw damaged(`"${path}" is a symbolic link`);
   }
 
+  async #end(): Promise<void> {
+    await this.close();
+    const entry = this.#entry;
+    if (entry?.type !== "file") return;
+    this.#options.onFile?.({ path: entry.path, sizeBytes: entry.sizeBytes, crc32c: this.#crc });
+  }
+
   async #write(bytes: Buffer): Promise<void> {
+    if (this.#options.onFile !== undefined) this.#crc = crc32c(bytes, this.#crc);
     let from = 0;
     while (from < bytes.length) from += (await this.#file?.write(bytes, from))?.bytesWritten ?? bytes.length;
     this.#dataBytes += bytes.length;

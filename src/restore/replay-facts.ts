@@ -1,0 +1,137 @@
+import { type Lsn, parseLsn } from "../core/lsn.ts";
+import type { TimestampUs } from "../core/timestamp.ts";
+import type {
+  StandbyMinimums,
+  TablespaceCreated,
+  TransactionEnd,
+  TransactionPrepared,
+  WalFact,
+} from "../postgres/wal/record.ts";
+import type { BaseBackupManifest } from "../repository/base-backup-set.ts";
+import type { PhysicalArchive } from "../repository/physical-archive.ts";
+import type { Branch } from "./branch.ts";
+import type { RestoreTarget } from "./target-request.ts";
+import { type ScannedRecord, scanBranch } from "./wal-scan.ts";
+
+/** What the WAL from a base backup up to a target holds. */
+export interface ReplayFacts {
+  /** The last record to replay: of a transaction's end, or the one that ends the backup when no transaction ended since. */
+  readonly last: { readonly start: Lsn; readonly end: Lsn };
+  readonly lastCommit: TransactionEnd | undefined;
+  /** Time targets: the first commit or abort that is stamped later. */
+  readonly firstLater: TransactionEnd | undefined;
+  /** The latest stamp before `firstLater`. */
+  readonly latestStamp: TimestampUs | undefined;
+  /** Transaction targets: its end. */
+  readonly wanted: TransactionEnd | undefined;
+  readonly tablespacesCreated: readonly TablespaceCreated[];
+  readonly minimums: StandbyMinimums;
+  readonly prepared: readonly TransactionPrepared[];
+  /** Where the last record read ends. */
+  readonly readUntil: Lsn;
+}
+
+/**
+ * Reads stored WAL from a base backup's start as far as the target needs, and keeps what replay will meet.
+ *
+ * @throws as `scanBranch`
+ */
+export async function collectReplayFacts(
+  archive: PhysicalArchive,
+  { branch, base }: { readonly branch: Branch; readonly base: BaseBackupManifest },
+  target: RestoreTarget,
+  signal: AbortSignal | undefined,
+): Promise<ReplayFacts> {
+  const collector = new ReplayCollector(base, target);
+  const from = parseLsn(base.startLsn);
+  const call = signal === undefined ? {} : { signal };
+  const readUntil = await scanBranch(archive, branch, { from, visit: (record) => collector.visit(record), ...call });
+  return collector.facts(readUntil);
+}
+
+class ReplayCollector {
+  readonly #target: RestoreTarget;
+  readonly #start: Lsn;
+  readonly #stop: Lsn;
+  readonly #tablespaces: TablespaceCreated[] = [];
+  readonly #prepared = new Map<number, TransactionPrepared>();
+  #minimums: StandbyMinimums;
+  #last: { start: Lsn; end: Lsn };
+  #lastCommit: TransactionEnd | undefined;
+  #firstLater: TransactionEnd | undefined;
+  #latestStamp: TimestampUs | undefined;
+  #wanted: TransactionEnd | undefined;
+
+  constructor(base: BaseBackupManifest, target: RestoreTarget) {
+    this.#target = target;
+    this.#start = parseLsn(base.startLsn);
+    this.#stop = parseLsn(base.stopLsn);
+    this.#minimums = base.minimums;
+    this.#last = { start: this.#start, end: this.#start };
+  }
+
+  visit(record: ScannedRecord): "stop" | undefined {
+    if (record.start < this.#start) return undefined;
+    const { fact } = record;
+    if (this.#isBeyond(record)) {
+      if (fact?.kind === "transaction end") this.#firstLater = fact;
+      return "stop";
+    }
+    // The copy is consistent only once the record before the stop position was replayed; a position takes every record.
+    if (record.start < this.#stop || this.#target.kind === "lsn") this.#advance(record);
+    if (fact !== undefined) this.#take(fact, record);
+    return this.#wanted === undefined ? undefined : "stop";
+  }
+
+  facts(readUntil: Lsn): ReplayFacts {
+    const isBeforeEnd = ({ start }: { start: Lsn }): boolean => start <= this.#last.start;
+    return {
+      last: this.#last,
+      lastCommit: this.#lastCommit,
+      firstLater: this.#firstLater,
+      latestStamp: this.#latestStamp,
+      wanted: this.#wanted,
+      tablespacesCreated: this.#tablespaces.filter(isBeforeEnd),
+      minimums: this.#minimums,
+      prepared: [...this.#prepared.values()].filter(isBeforeEnd),
+      readUntil,
+    };
+  }
+
+  #isBeyond({ start, fact }: ScannedRecord): boolean {
+    if (this.#target.kind === "lsn") return start > this.#target.lsn;
+    return this.#target.kind === "time" && fact?.kind === "transaction end" && fact.time > this.#target.time;
+  }
+
+  #take(fact: WalFact, record: ScannedRecord): void {
+    if (fact.kind === "tablespace created") this.#tablespaces.push(fact);
+    else if (fact.kind === "parameters changed") this.#minimums = highest(this.#minimums, fact.minimums);
+    else if (fact.kind === "transaction prepared") {
+      this.#prepared.set(fact.xid, fact);
+      if (this.#target.kind !== "time" || fact.time <= this.#target.time) this.#advance(record);
+    } else this.#endTransaction(fact, record);
+  }
+
+  #endTransaction(fact: TransactionEnd, record: ScannedRecord): void {
+    if (fact.xid !== undefined && fact.outcome.endsWith("prepared")) this.#prepared.delete(fact.xid);
+    if (this.#latestStamp === undefined || fact.time > this.#latestStamp) this.#latestStamp = fact.time;
+    if (fact.outcome.startsWith("commit")) this.#lastCommit = fact;
+    this.#advance(record);
+    if (this.#target.kind === "xid" && fact.xid === this.#target.xid) this.#wanted = fact;
+  }
+
+  #advance({ start, end }: ScannedRecord): void {
+    this.#last = { start, end };
+  }
+}
+
+/** Settings of the copy must be at least the highest on the way: https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN */
+function highest(first: StandbyMinimums, second: StandbyMinimums): StandbyMinimums {
+  return {
+    maxConnections: Math.max(first.maxConnections, second.maxConnections),
+    maxWorkerProcesses: Math.max(first.maxWorkerProcesses, second.maxWorkerProcesses),
+    maxWalSenders: Math.max(first.maxWalSenders, second.maxWalSenders),
+    maxPreparedTransactions: Math.max(first.maxPreparedTransactions, second.maxPreparedTransactions),
+    maxLocksPerTransaction: Math.max(first.maxLocksPerTransaction, second.maxLocksPerTransaction),
+  };
+}

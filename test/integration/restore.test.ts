@@ -1,0 +1,287 @@
+import assert from "node:assert/strict";
+import { mkdir, readFile, readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { captureBaseBackup } from "../../src/capture/base-backup.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { newObjectId } from "../../src/core/ids.ts";
+import { formatLsn, parseLsn, toWalSegmentSize } from "../../src/core/lsn.ts";
+import { parseTimestamp } from "../../src/core/timestamp.ts";
+import type { BaseBackupManifest } from "../../src/repository/base-backup-set.ts";
+import type { PhysicalArchive } from "../../src/repository/physical-archive.ts";
+import { readServerManifest } from "../../src/repository/base-backup-set.ts";
+import { fetchBaseBackup } from "../../src/restore/fetch.ts";
+import { makePhysicalArchive } from "../harness/physical-archive.ts";
+import {
+  type PostgresServer,
+  makeServerFolder,
+  runProgram,
+  serverUser,
+  startPostgresServer,
+} from "../harness/postgres-server.ts";
+import { type RestoredFolder, plan, restore } from "../harness/restored-server.ts";
+import { KEEP_WAL, StoredWal } from "../harness/stored-wal.ts";
+import { type CleanUp, makeTempFolder } from "../harness/temp-folder.ts";
+
+/** One commit of the ledger, as recorded outside of the database. */
+interface Entry {
+  readonly id: number;
+  /** Of the commit, as the server stamped it. */
+  readonly time: string;
+  /** The log's end right after it. */
+  readonly lsn: string;
+  readonly xid: number;
+}
+
+const SEGMENT_SIZE = toWalSegmentSize(1024 * 1024);
+
+/** A server with everything that a base backup treats in its own way, its backups, and a ledger of commits. */
+class Scene {
+  readonly server: PostgresServer;
+  readonly archive: PhysicalArchive;
+  readonly wal: StoredWal;
+  readonly entries: Entry[] = [];
+  #nextId = 1;
+
+  static async open(cleanUp: CleanUp): Promise<Scene> {
+    const server = await startPostgresServer(cleanUp, {
+      segmentSizeMb: 1,
+      settings: { ...KEEP_WAL, track_commit_timestamp: "on", max_prepared_transactions: "5" },
+    });
+    const archive = await makePhysicalArchive(cleanUp);
+    const wal = await StoredWal.begin(archive, server, SEGMENT_SIZE);
+    await makeServerFolder(join(server.folder, "space"));
+    await server.query(`create tablespace extra location '${join(server.folder, "space")}'`);
+    await server.query("create table ledger (id int primary key, note text)");
+    await server.query("create table elsewhere (id int primary key) tablespace extra");
+    await server.query("create unlogged table fleeting (id int)");
+    await server.query("insert into elsewhere select generate_series(1, 1000)");
+    await server.query("insert into fleeting select generate_series(1, 1000)");
+    await server.query("create table load (id bigint generated always as identity primary key, body text)");
+    return new Scene(server, archive, wal);
+  }
+
+  private constructor(server: PostgresServer, archive: PhysicalArchive, wal: StoredWal) {
+    this.server = server;
+    this.archive = archive;
+    this.wal = wal;
+  }
+
+  /** Commits one row, and records the commit. */
+  async commit(): Promise<Entry> {
+    const id = this.#nextId++;
+    const [row] = await this.server.query<{ xid: string }>(
+      "insert into ledger values ($1::int, md5($1::int::text)) returning pg_current_xact_id()::text as xid",
+      [id],
+    );
+    const [facts] = await this.server.query<{ time: string; lsn: string }>(
+      `select to_char(pg_xact_commit_timestamp($1::text::xid) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as time,
+              pg_current_wal_flush_lsn()::text as lsn`,
+      [row?.xid],
+    );
+    assert.ok(row !== undefined && facts !== undefined);
+    const entry = { id, xid: Number(row.xid), ...facts };
+    this.entries.push(entry);
+    return entry;
+  }
+
+  /** Takes a base backup while clients write. */
+  async backUp(): Promise<BaseBackupManifest> {
+    const stop = new AbortController();
+    const writing = Promise.all([this.#write(stop.signal), this.#write(stop.signal)]);
+    const backup = await captureBaseBackup(
+      this.archive,
+      {
+        backupId: newObjectId(new Date()),
+        lineage: this.wal.lineage,
+        systemId: this.wal.systemId,
+        label: "tidemark test",
+        checkpoint: "fast",
+        target: { client: this.server.client(), applicationName: "tidemark_test" },
+        clock: systemClock,
+        waitForWal: async () => void (await this.wal.store()),
+      },
+      new AbortController().signal,
+    ).finally(() => stop.abort());
+    await writing;
+    return backup;
+  }
+
+  async #write(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted)
+      await this.server.query("insert into load (body) select repeat(md5(n::text), 20) from generate_series(1, 200) n");
+  }
+}
+
+const cleanUps: (() => Promise<void>)[] = [];
+let scene: Scene;
+let first: BaseBackupManifest;
+let oid: string;
+
+async function spaces(cleanUp: CleanUp): Promise<ReadonlyMap<string, string>> {
+  return new Map([[oid, join(await makeTempFolder(cleanUp), "space")]]);
+}
+
+/** Starts a restored folder as an ordinary server. */
+async function startRestored(cleanUp: CleanUp, { folder }: RestoredFolder): Promise<PostgresServer> {
+  return startPostgresServer(cleanUp, { dataFolder: folder, settings: { max_prepared_transactions: "5" } });
+}
+
+async function ledgerOf(server: PostgresServer): Promise<string> {
+  return server.value("select coalesce(string_agg(id::text, ',' order by id), '') from ledger");
+}
+
+function idsUntil(entry: Entry): string {
+  return scene.entries
+    .filter(({ id }) => id <= entry.id)
+    .map(({ id }) => id)
+    .join(",");
+}
+
+suite("restore", () => {
+  before(async () => {
+    scene = await Scene.open({ after: (clean) => void cleanUps.push(clean) });
+    await scene.commit();
+    first = await scene.backUp();
+    oid = await scene.server.value("select oid::text from pg_tablespace where spcname = 'extra'");
+    for (let count = 0; count < 10; count++) await scene.commit();
+    await scene.server.query("select pg_switch_wal()");
+    await scene.wal.store();
+    for (let count = 0; count < 10; count++) await scene.commit();
+    await scene.wal.store();
+  });
+  after(async () => {
+    for (const clean of cleanUps.toReversed()) await clean();
+  });
+
+  test("executeRestore() to the latest moment brings every row back, tablespaces included, and the cluster is whole", async (t) => {
+    const last = scene.entries.at(-1);
+    assert.ok(last !== undefined);
+    const tablespaces = await spaces(t);
+    const restored = await restore(t, scene.archive, { target: { kind: "latest" }, tablespaces });
+    assert.equal(restored.plan.target.lastCommit?.time, last.time);
+    assert.equal(restored.recovered.timeline, 2);
+    assert.deepEqual(
+      (await readdir(restored.folder)).filter((name) => /tidemark|signal|_map$/.test(name)),
+      [],
+    );
+    assert.equal((await stat(restored.folder)).mode & 0o777, 0o700);
+    const server = await startRestored(t, restored);
+    assert.equal(await ledgerOf(server), idsUntil(last));
+    assert.equal(await server.value("select count(*) from elsewhere"), "1000");
+    assert.equal(
+      await server.value("select pg_tablespace_location(oid) from pg_tablespace where spcname = 'extra'"),
+      tablespaces.get(oid),
+    );
+    assert.equal(await server.value("select count(*) from fleeting"), "0");
+    await server.query("create extension amcheck");
+    await runProgram("pg_amcheck", [
+      "--host",
+      server.folder,
+      "--port",
+      "5432",
+      "--username=postgres",
+      "--all",
+      "--heapallindexed",
+    ]);
+  });
+
+  test("fetchBaseBackup() lays out what PostgreSQL's own pg_verifybackup finds complete", async (t) => {
+    const user = await serverUser();
+    const folder = join(await makeTempFolder(t), "data");
+    const space = join(await makeTempFolder(t), "space");
+    const tablespaces = [{ oid, originalPath: "/", folder: space, origin: "base backup" as const }];
+    const owner = user.uid === undefined ? undefined : user;
+    await fetchBaseBackup(scene.archive, { base: first, folder, tablespaces, owner });
+    assert.equal(await readFile(join(folder, "tablespace_map"), "utf8"), `${oid} ${space}\n`);
+    // The map is ours, and the tablespace's files are linked by the server's first start only.
+    const manifest: Uint8Array[] = [];
+    for await (const chunk of readServerManifest(scene.archive, first)) manifest.push(chunk);
+    await writeFile(join(folder, "backup_manifest"), Buffer.concat(manifest));
+    const ignored = ["tablespace_map", "recovery.signal", "tidemark-restore", "pg_tblspc"].map(
+      (name) => `--ignore=${name}`,
+    );
+    await runProgram("pg_verifybackup", ["--no-parse-wal", ...ignored, folder]);
+  });
+
+  test("R8: executeRestore() to a commit's time brings back that commit and none after it", async (t) => {
+    const entry = scene.entries[7];
+    assert.ok(entry !== undefined);
+    const target = { kind: "time", time: parseTimestamp(entry.time) } as const;
+    const restored = await restore(t, scene.archive, { target, tablespaces: await spaces(t) });
+    assert.equal(restored.plan.target.lastCommit?.xid, entry.xid);
+    assert.equal(restored.plan.target.firstLeftOut?.xid, entry.xid + 1);
+    const server = await startRestored(t, restored);
+    assert.equal(await ledgerOf(server), idsUntil(entry));
+  });
+
+  test("executeRestore() to a position leaves a paused copy at exactly that record when asked to", async (t) => {
+    const entry = scene.entries[13];
+    assert.ok(entry !== undefined);
+    const target = { kind: "lsn", lsn: parseLsn(entry.lsn) } as const;
+    const { recovered, plan: planned } = await restore(
+      t,
+      scene.archive,
+      { target, tablespaces: await spaces(t) },
+      { end: "paused" },
+    );
+    const { running } = recovered;
+    assert.ok(running !== undefined);
+    assert.equal(formatLsn(recovered.lsn), planned.target.endLsn);
+    const where = [
+      "--host",
+      running.connection.host,
+      "--username=postgres",
+      "--dbname=postgres",
+      "--no-align",
+      "--tuples-only",
+    ];
+    const query = "select count(*), pg_is_in_recovery(), pg_get_wal_replay_pause_state() from ledger";
+    assert.equal((await runProgram("psql", [...where, "--command", query])).trim(), `${entry.id}|t|paused`);
+  });
+
+  test("resolveTarget() to a transaction ends with its commit", async (t) => {
+    const entry = scene.entries[9];
+    assert.ok(entry !== undefined);
+    const ask = { target: { kind: "xid", xid: entry.xid }, tablespaces: await spaces(t) } as const;
+    const { plan: planned } = await plan(t, scene.archive, ask);
+    assert.equal(planned.target.lastCommit?.time, entry.time);
+    assert.ok(parseLsn(planned.target.endLsn) <= parseLsn(entry.lsn));
+  });
+
+  test("R4: planRestore() refuses a tablespace without a folder of its own", async (t) => {
+    await assert.rejects(plan(t, scene.archive, { target: { kind: "latest" } }), { code: "restore_refused" });
+  });
+
+  test("resolveTarget() refuses moments before the window and in the future, and names the nearest", async (t) => {
+    const at = (text: string) => ({ target: { kind: "time", time: parseTimestamp(text) } }) as const;
+    await assert.rejects(plan(t, scene.archive, at("2020-01-01T00:00:00Z")), {
+      code: "target_unreachable",
+      details: { earliest: first.finishedAt, earliest_lsn: first.stopLsn },
+    });
+    await assert.rejects(plan(t, scene.archive, at("2090-01-01T00:00:00Z")), { code: "target_unreachable" });
+    const early = { target: { kind: "lsn", lsn: parseLsn(first.startLsn) } } as const;
+    await assert.rejects(plan(t, scene.archive, early), { code: "target_unreachable" });
+    const late = { target: { kind: "lsn", lsn: parseLsn("FF/0") } } as const;
+    await assert.rejects(plan(t, scene.archive, late), { code: "target_unreachable" });
+  });
+
+  test("resolveTarget() takes a time after the last commit as the latest moment, and says so", async (t) => {
+    const now = new Date(Date.now() + 60_000);
+    const time = parseTimestamp(new Date(Date.now() + 30_000).toISOString());
+    const { plan: planned } = await plan(t, scene.archive, {
+      target: { kind: "time", time },
+      tablespaces: await spaces(t),
+      now,
+    });
+    assert.equal(planned.target.lastCommit?.time, scene.entries.at(-1)?.time);
+    assert.match(planned.notes.join(), /latest moment/);
+  });
+
+  test("executeRestore() refuses a folder that holds anything", async (t) => {
+    const folder = await makeTempFolder(t);
+    await mkdir(join(folder, "something"));
+    const ask = { target: { kind: "latest" }, tablespaces: await spaces(t), folder } as const;
+    await assert.rejects(restore(t, scene.archive, ask), { code: "restore_refused" });
+  });
+});
