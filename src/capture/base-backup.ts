@@ -293,7 +293,7 @@ class BaseBackupReceiver {
 
   #addBytes(bytes: Buffer): void {
     if (this.#entry !== undefined && this.#isControlFile(this.#entry.path.toString("latin1")))
-      this.#control?.parts.push(bytes);
+      this.#control?.parts.push(Buffer.from(bytes));
     else this.#volumes.add(bytes);
   }
 
@@ -327,7 +327,8 @@ class ServerManifest {
 
   async add(bytes: Buffer): Promise<void> {
     this.#reader.push(bytes);
-    this.#channel.push(bytes);
+    // Copied: the stream's block is filled again after this call.
+    this.#channel.push(Buffer.from(bytes));
     await this.#channel.whenReady();
   }
 

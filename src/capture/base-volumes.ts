@@ -1,19 +1,18 @@
-import type { StoredBytes } from "../repository/physical-archive.ts";
+import { FRAME_BYTES, type FrameSource, type StoredBytes } from "../repository/physical-archive.ts";
 import type { BaseBackupVolume } from "../repository/base-backup-set.ts";
-import type { ByteStream } from "../stream/byte-stream.ts";
 import { BlockChannel } from "./block-channel.ts";
 import { TAR_BLOCK_BYTES } from "../postgres/tar-splitter.ts";
 
 /** Plain bytes after which a volume ends at the next file: many volumes for parallel work, few objects. */
 const VOLUME_TARGET_BYTES = 256 * 1024 * 1024;
-/** Bytes of a volume that wait to be compressed. */
-const CHANNEL_LIMIT_BYTES = 8 * 1024 * 1024;
+/** Bytes of a volume that wait to be compressed: one block, while the next one fills. */
+const CHANNEL_LIMIT_BYTES = FRAME_BYTES;
 /** Volumes in storage at once: while one is being finished (fsync, upload of its last part), the next fills. */
 const OPEN_VOLUMES_MAX = 2;
 const TAR_END = Buffer.alloc(2 * TAR_BLOCK_BYTES);
 
 /** Stores a volume; resolves when it is durable. */
-export type WriteVolume = (number: number, plain: ByteStream) => Promise<StoredBytes>;
+export type WriteVolume = (number: number, plain: FrameSource) => Promise<StoredBytes>;
 
 interface OpenVolume {
   readonly channel: BlockChannel;
@@ -22,6 +21,9 @@ interface OpenVolume {
   readonly isLast: boolean;
   fileCount: number;
   sizeBytes: number;
+  /** Filled up to `blockLength`. */
+  block: Buffer;
+  blockLength: number;
 }
 
 /**
@@ -32,6 +34,8 @@ export class BaseVolumes {
   readonly #write: WriteVolume;
   readonly #finished: BaseBackupVolume[] = [];
   readonly #writing = new Set<Promise<void>>();
+  /** Blocks to be filled again: fresh ones would keep the garbage collector busy. */
+  readonly #spare: Buffer[] = [];
   #current: OpenVolume | undefined;
   #folders: Buffer[] = [];
   #tablespaceOid: string | undefined;
@@ -61,11 +65,12 @@ export class BaseVolumes {
     const volume = this.#current ?? this.#open(false);
     volume.fileCount += 1;
     volume.sizeBytes += sizeBytes;
-    volume.channel.push(header);
+    this.#append(volume, header);
   }
 
+  /** @param bytes copied before the call returns */
   add(bytes: Uint8Array): void {
-    this.#current?.channel.push(bytes);
+    if (this.#current !== undefined) this.#append(this.#current, bytes);
   }
 
   /** Between two files: ends the volume when it has its size. */
@@ -90,11 +95,11 @@ export class BaseVolumes {
     this.#close();
     if (this.#folders.length === 0 && last === undefined) return;
     const volume = this.#open(true);
-    for (const folder of this.#folders) volume.channel.push(folder);
+    for (const folder of this.#folders) this.#append(volume, folder);
     if (last !== undefined) {
       volume.fileCount = 1;
-      volume.channel.push(last.header);
-      volume.channel.push(last.bytes);
+      this.#append(volume, last.header);
+      this.#append(volume, last.bytes);
     }
     this.#close();
   }
@@ -122,6 +127,8 @@ export class BaseVolumes {
       isLast,
       fileCount: 0,
       sizeBytes: 0,
+      block: this.#takeBlock(),
+      blockLength: 0,
     };
     this.#current = volume;
     const writing = this.#store(volume).catch((error: unknown) => {
@@ -134,7 +141,10 @@ export class BaseVolumes {
   }
 
   async #store(volume: OpenVolume): Promise<void> {
-    const stored = await this.#write(volume.number, volume.channel);
+    const stored = await this.#write(volume.number, {
+      blocks: volume.channel,
+      release: (block) => void this.#spare.push(Buffer.from(block.buffer)),
+    });
     this.#finished.push({
       number: volume.number,
       ...(volume.tablespaceOid === undefined ? {} : { tablespaceOid: volume.tablespaceOid }),
@@ -144,9 +154,29 @@ export class BaseVolumes {
     });
   }
 
+  #append(volume: OpenVolume, bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) {
+      const length = Math.min(bytes.length - at, FRAME_BYTES - volume.blockLength);
+      volume.block.set(bytes.subarray(at, at + length), volume.blockLength);
+      volume.blockLength += length;
+      at += length;
+      if (volume.blockLength < FRAME_BYTES) continue;
+      volume.channel.push(volume.block);
+      volume.block = this.#takeBlock();
+      volume.blockLength = 0;
+    }
+  }
+
+  #takeBlock(): Buffer {
+    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(FRAME_BYTES);
+  }
+
   #close(): void {
-    this.#current?.channel.push(TAR_END);
-    this.#current?.channel.finish();
+    const volume = this.#current;
+    if (volume === undefined) return;
+    this.#append(volume, TAR_END);
+    volume.channel.push(volume.block.subarray(0, volume.blockLength));
+    volume.channel.finish();
     this.#current = undefined;
   }
 }

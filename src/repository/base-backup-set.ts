@@ -3,11 +3,13 @@ import { TidemarkError } from "../core/errors.ts";
 import { type ObjectId, isObjectId } from "../core/ids.ts";
 import { type ByteStream } from "../stream/byte-stream.ts";
 import {
+  type FrameSource,
   type PhysicalArchive,
   type StoredBytes,
   type WriteCall,
   readObject,
   readSmallObject,
+  writeFrames,
   writeObject,
   writeSmallObject,
 } from "./physical-archive.ts";
@@ -96,10 +98,10 @@ export type BaseBackupVolume = z.infer<typeof volumeSchema>;
 export async function writeBaseVolume(
   archive: PhysicalArchive,
   place: { readonly backupId: ObjectId; readonly number: number },
-  plain: ByteStream,
+  plain: FrameSource,
   call: WriteCall = {},
 ): Promise<StoredBytes> {
-  return writeObject(archive, baseVolumeKey(archive.prefix, place.backupId, place.number), plain, call);
+  return writeFrames(archive, baseVolumeKey(archive.prefix, place.backupId, place.number), plain, call);
 }
 
 /** Stores PostgreSQL's backup_manifest of a backup that isn't committed yet. */

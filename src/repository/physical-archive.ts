@@ -5,9 +5,9 @@ import { TidemarkError } from "../core/errors.ts";
 import type { Store } from "../storage/store.ts";
 import { decryptAge, encryptAge } from "../stream/age.ts";
 import { type ByteStream, inBlocks, readAll } from "../stream/byte-stream.ts";
-import { compressZstd } from "../stream/zstd.ts";
 import { databasePrefix } from "./layout.ts";
 import type { Repository } from "./repository.ts";
+import { compressFrames } from "./zstd-frames.ts";
 
 /**
  * Level 1: measured on heap and index pages at 2 to 3 times the speed of level 3, with 5 % larger files, and smaller ones on text-heavy rows.
@@ -70,6 +70,7 @@ export interface WriteCall {
  * Writes an object as zstd frames in an age file. Memory: the frames in flight, plain and compressed.
  *
  * @param plain at least one byte; in chunks of any size
+ * @param sizeBytesMax what comes at most, if that is known: a small object needs no large block
  * @returns sizes and SHA-256 of the plain and of the stored bytes
  * @throws what the store throws; the source's own error. Nothing is visible then
  */
@@ -77,18 +78,47 @@ export async function writeObject(
   archive: PhysicalArchive,
   key: string,
   plain: ByteStream,
+  call: WriteCall & { readonly sizeBytesMax?: number } = {},
+): Promise<StoredBytes> {
+  const blockBytes = Math.max(1, Math.min(FRAME_BYTES, call.sizeBytesMax ?? FRAME_BYTES));
+  // Blocks are filled again and again: fresh ones would keep the garbage collector busy.
+  const spare: Buffer[] = [];
+  const blocks = inBlocks(plain, blockBytes, () => spare.pop() ?? Buffer.allocUnsafeSlow(blockBytes));
+  const release = (block: Uint8Array): void => {
+    if (block.length === blockBytes) spare.push(Buffer.from(block.buffer, block.byteOffset, block.byteLength));
+  };
+  return writeFrames(archive, key, { blocks, release }, call);
+}
+
+/** Plain bytes in blocks, each of which becomes a frame. */
+export interface FrameSource {
+  /** At least one that isn't empty; up to `FRAME_BYTES` each. */
+  readonly blocks: AsyncIterable<Uint8Array>;
+  /** Called with a block that is no longer needed. */
+  readonly release: (block: Uint8Array) => void;
+}
+
+/** As `writeObject`, for a source that makes the frames' blocks itself, and no copy of them. */
+export async function writeFrames(
+  archive: PhysicalArchive,
+  key: string,
+  source: FrameSource,
   call: WriteCall = {},
 ): Promise<StoredBytes> {
   const plainHash = createHash("sha256");
   const storedHash = createHash("sha256");
   let plainBytes = 0;
   let storedBytes = 0;
-  const blocks = observed(inBlocks(plain, FRAME_BYTES), (chunk) => {
-    plainHash.update(chunk);
-    plainBytes += chunk.length;
+  const blocks = observed(source.blocks, (block) => {
+    plainHash.update(block);
+    plainBytes += block.length;
   });
-  const sealed = encryptAge(archive.recipients, compressFrames(blocks, archive.framesInFlight));
-  const stored = observed(sealed, (chunk) => {
+  const frames = compressFrames(blocks, {
+    level: ZSTD_LEVEL,
+    inFlight: archive.framesInFlight,
+    release: source.release,
+  });
+  const stored = observed(encryptAge(archive.recipients, frames), (chunk) => {
     storedHash.update(chunk);
     storedBytes += chunk.length;
   });
@@ -132,7 +162,7 @@ export async function writeSmallObject(
   bytes: Uint8Array,
   call: WriteCall = {},
 ): Promise<StoredBytes> {
-  return writeObject(archive, key, once(bytes), call);
+  return writeObject(archive, key, once(bytes), { ...call, sizeBytesMax: bytes.length });
 }
 
 /** Keyed hash of bytes, as names carry it: 64 hex digits. */
@@ -140,25 +170,6 @@ export async function nameMac(archive: PhysicalArchive, plain: ByteStream): Prom
   const mac = createHmac("sha256", archive.nameKey);
   for await (const chunk of plain) mac.update(chunk);
   return mac.digest("hex");
-}
-
-/** Compresses blocks side by side, one frame each, in order. */
-async function* compressFrames(blocks: ByteStream, inFlight: number): AsyncGenerator<Buffer> {
-  const frames: Promise<Buffer>[] = [];
-  try {
-    for await (const block of blocks) {
-      const frame = compressZstd(block, ZSTD_LEVEL);
-      // Its failure is met when its turn comes.
-      frame.catch(() => undefined);
-      frames.push(frame);
-      if (frames.length < inFlight) continue;
-      const first = frames.shift();
-      if (first !== undefined) yield await first;
-    }
-    for (let first = frames.shift(); first !== undefined; first = frames.shift()) yield await first;
-  } finally {
-    await Promise.allSettled(frames);
-  }
 }
 
 async function* decompressFrames(frames: ByteStream, what: string): AsyncGenerator<Uint8Array> {

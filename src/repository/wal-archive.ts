@@ -43,7 +43,8 @@ export async function storeWalPiece(
 ): Promise<WalPiece> {
   const piece = { ...place, mac: await nameMac(archive, read()) };
   try {
-    await writeObject(archive, walPieceKey(archive.prefix, piece), read(), call);
+    const sizeBytesMax = piece.to - piece.from;
+    await writeObject(archive, walPieceKey(archive.prefix, piece), read(), { ...call, sizeBytesMax });
   } catch (error) {
     if (!isErrorCode(error, "object_exists")) throw error;
   }

@@ -31,7 +31,7 @@ async function takeBackup(): Promise<{ readonly tar: Buffer; readonly manifest: 
   const parts: Record<string, Buffer[]> = { archive: [], manifest: [] };
   let current = "archive";
   for await (const event of baseBackup(connection, { label: "test", checkpoint: "fast" })) {
-    if (event.kind === "data") parts[current]?.push(event.bytes);
+    if (event.kind === "data") parts[current]?.push(Buffer.from(event.bytes));
     else if (event.kind === "archive" || event.kind === "manifest") current = event.kind;
   }
   await connection.close();

@@ -50,7 +50,7 @@ export type BaseBackupEvent =
   | { readonly kind: "archive"; readonly name: string; readonly tablespacePath: string | undefined }
   /** The backup manifest begins. */
   | { readonly kind: "manifest" }
-  /** Bytes of what began last; the reader owns them. */
+  /** Bytes of what began last; valid until the next event is asked for, when their block is filled again. */
   | { readonly kind: "data"; readonly bytes: Buffer }
   | { readonly kind: "progress"; readonly doneBytes: number }
   | { readonly kind: "end"; readonly lsn: Lsn; readonly timeline: TimelineId };
@@ -70,7 +70,10 @@ export async function* baseBackup(
 ): AsyncGenerator<BaseBackupEvent, void, void> {
   const command = new BaseBackupCommand(baseBackupCommand(options));
   connection.submit(command, OPERATION);
-  yield* command.events;
+  for await (const event of command.events) {
+    yield event;
+    if (event.kind === "data") command.recycle(event.bytes);
+  }
 }
 
 /** The command's text. Exported for its test. */
@@ -101,6 +104,8 @@ class BaseBackupCommand implements WireCommand {
   #wire: WireConnection | undefined;
   #results: (readonly (string | null)[])[][] = [];
   #started = false;
+  /** Fresh blocks for each message would keep the garbage collector busy. */
+  readonly #spare: Buffer[] = [];
   #block: Buffer = Buffer.alloc(0);
   #blockLength = 0;
 
@@ -110,6 +115,11 @@ class BaseBackupCommand implements WireCommand {
       if (paused) this.#wire?.stream.pause();
       else this.#wire?.stream.resume();
     });
+  }
+
+  /** @param bytes of a data event that was read */
+  recycle(bytes: Buffer): void {
+    this.#spare.push(Buffer.from(bytes.buffer));
   }
 
   submit(connection: Connection): void {
@@ -192,7 +202,7 @@ class BaseBackupCommand implements WireCommand {
     while (from < chunk.length) {
       if (this.#blockLength === this.#block.length) {
         this.#flushBlock();
-        this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+        this.#block = this.#spare.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
       }
       const length = Math.min(chunk.length - from, this.#block.length - this.#blockLength);
       this.#block.set(chunk.subarray(from, from + length), this.#blockLength);
