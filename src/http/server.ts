@@ -10,6 +10,7 @@ import { asTidemarkError, systemErrorCode, TidemarkError } from "../core/errors.
 import type { HttpFace } from "./context.ts";
 import { errorReply } from "./error-reply.ts";
 import { createRouter } from "./router.ts";
+import { discardUnreadBody } from "./unread-body.ts";
 
 export interface HttpServerOptions extends Omit<HttpFace, "behindProxy" | "maxBodyBytes"> {
   /** Address to listen on: `127.0.0.1`, `::1`, `0.0.0.0`. */
@@ -55,6 +56,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   const server = makeServer(options);
   const listener = getRequestListener(createRouter(face).fetch, {
     errorHandler: (thrown) => refuseUnreadable(thrown, face),
+    // It cuts a connection half a second after an answer to a large body; see discardUnreadBody().
+    autoCleanupIncoming: false,
   });
   answerRequests(server, listener);
   await listen(server, options);
@@ -96,6 +99,7 @@ function answerRequests(
     answering.add(request.socket);
     response.once("close", () => {
       answering.delete(request.socket);
+      discardUnreadBody(request);
       // While the server closes, a connection ends with its answer instead of waiting for another request.
       if (!server.listening) setImmediate(() => server.closeIdleConnections());
     });

@@ -105,6 +105,20 @@ describe("requests that are hardly requests", () => {
       assert.match(answer, /"code":"bad_request"\}$/);
     });
 
+  for (const [framing, head, body] of [
+    ["length", "Content-Length: 3000000", "x".repeat(3_000_000)],
+    ["chunks", "Transfer-Encoding: chunked", `${(3_000_000).toString(16)}\r\n${"x".repeat(3_000_000)}\r\n0\r\n\r\n`],
+  ] as const)
+    test(`a body that is too large (${framing}) is refused, and its connection takes the next request`, async (t) => {
+      const face = await openFace(t, { maxBodyBytes: 20_000 });
+      const refused = `POST /v1/apps HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${head}\r\n\r\n${body}`;
+      const next = "GET /v1/regions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+      const socket = connect(face.server.port, "127.0.0.1");
+      socket.write(refused + next);
+      const answers = await text(socket);
+      assert.deepEqual(answers.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 413", "HTTP/1.1 200"]);
+    });
+
   test("an expectation that isn't known is ignored", async (t) => {
     const head = "GET /healthz HTTP/1.1\r\nHost: a\r\nExpect: cake\r\nConnection: close\r\n\r\n";
     assert.match(await exchange(await openFace(t), head), /^HTTP\/1\.1 200 /);
