@@ -82,6 +82,11 @@ export async function releaseLeases({ db }: ControlDatabase, ownerPrefix: string
     .where(sql<boolean>`starts_with(lease_owner, ${ownerPrefix})`)
     .where("state", "=", "running")
     .execute();
+  await db
+    .updateTable("wal_streams")
+    .set({ lease_until: sql<Date>`now()` })
+    .where(sql<boolean>`starts_with(lease_owner, ${ownerPrefix})`)
+    .execute();
 }
 
 export type OperationEnd =

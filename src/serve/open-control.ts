@@ -49,9 +49,9 @@ export function leaseOwner(role: string, home: Home): string {
   return `${leaseOwnerPrefix({ role, home, pid: process.pid })}${randomUUID()}`;
 }
 
-/** How the owner of every lease of that process begins. */
-export function leaseOwnerPrefix({ role, home, pid }: { role: string; home: Home; pid: number }): string {
-  return `${role}@${home.hostId}:${pid}:`;
+/** How the owner of every lease of that process begins; without a process id, of all processes of the home in that role. */
+export function leaseOwnerPrefix({ role, home, pid }: { role: string; home: Home; pid?: number }): string {
+  return `${role}@${home.hostId}:${pid === undefined ? "" : `${pid}:`}`;
 }
 
 function hostNameOf({ domain }: ServeConfig, resourceId: string): string {

@@ -170,12 +170,14 @@ async function startDatabaseHost(
   const host = new DatabaseHost(context, { host: managed, ports: config.databasePorts, repository });
   stack.defer(() => host.close({ timeoutMs: DATABASES_STOP_TIMEOUT_MS }));
   await host.start();
+  // The home's lock is ours: whatever a host of this home still holds, a killed one left behind.
+  await releaseLeases(context.database, leaseOwnerPrefix({ role: "host", home }));
   const runner = new OperationRunner({
     database: context.database,
     clock,
     logger,
     owner: leaseOwner("host", home),
-    handlers: { provision: host.provision, remove: host.remove },
+    handlers: { provision: host.provision, reconfigure: host.reconfigure, remove: host.remove },
   });
   stack.defer(() => runner.close());
   await context.queue.work(queueName("provision", home.hostId), HOST_OPERATIONS_MAX, (id) => runner.run(id));
