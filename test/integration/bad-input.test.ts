@@ -84,7 +84,7 @@ describe("bad input to a real platform", () => {
       assert.ok(paths.length > 0);
       for (const path of paths) {
         for (const value of [undefined, ...FIELD_VALUES]) {
-          const body = JSON.stringify(bodyWith(paths, path, value));
+          const body = JSON.stringify(bodyWith(route.bodySchema, path, value));
           const { status } = await send(route, ids, { headers: JSON_HEADERS, body });
           const taken = status === 201 && typeof value === "string";
           assert.ok(
@@ -277,36 +277,35 @@ function assertFailed({ exitCode, stdout, stderr }: CliRun, line: string): void 
   assert.equal(stdout, "", line);
 }
 
-/** Paths of all text fields of a body, such as `["app", "name"]`. */
+/** Paths of all fields of a body, such as `["app", "name"]`. */
 function fieldPaths(schema: unknown, above: readonly string[] = []): string[][] {
   const properties = pick(schema, "properties");
   if (typeof properties !== "object" || properties === null) return [[...above]];
   return Object.entries(properties).flatMap(([name, inner]) => fieldPaths(inner, [...above, name]));
 }
 
-/** A body with a plain value in every field but one. */
-function bodyWith(paths: readonly string[][], path: readonly string[], value: unknown): unknown {
-  const body = {};
-  for (const each of paths) setAt(body, each, each === path ? value : "ordinary");
-  return body;
+/** A body whose fields are all of the right type, but `path`, which is `value`. */
+function bodyWith(schema: unknown, path: readonly string[], value?: unknown): unknown {
+  const properties = pick(schema, "properties");
+  if (typeof properties !== "object" || properties === null) return plainValue(schema);
+  const members = Object.entries(properties).map(([name, inner]): [string, unknown] => {
+    if (path[0] !== name) return [name, bodyWith(inner, [])];
+    return [name, path.length === 1 ? value : bodyWith(inner, path.slice(1), value)];
+  });
+  return Object.fromEntries(members);
+}
+
+function plainValue(schema: unknown): unknown {
+  const type = pick(schema, "type");
+  if (type === "boolean") return true;
+  if (type === "integer" || type === "number") return 1;
+  return pick(schema, "enum", 0) ?? "ordinary";
 }
 
 /** A request with a plain value in every field; without a body for a route that takes none. */
 function plainBody({ bodySchema }: ApiRoute): { headers?: Record<string, string>; body?: string } {
   if (bodySchema === undefined) return {};
-  return { headers: JSON_HEADERS, body: JSON.stringify(bodyWith(fieldPaths(bodySchema), [], undefined)) };
-}
-
-function setAt(body: Record<string, unknown>, path: readonly string[], value: unknown): void {
-  const [name = "", ...rest] = path;
-  if (rest.length === 0) {
-    body[name] = value;
-    return;
-  }
-  const inner: Record<string, unknown> = {};
-  const present = (body[name] ??= inner);
-  // What stands there was made by this very function.
-  setAt(present as Record<string, unknown>, rest, value);
+  return { headers: JSON_HEADERS, body: JSON.stringify(bodyWith(bodySchema, [])) };
 }
 
 function isOptional(route: ApiRoute, path: readonly string[]): boolean {
