@@ -16,6 +16,7 @@ const DATABASE_TOKEN_USE_MS = 30 * 60_000;
 export interface ApiClient {
   get<T>(path: string, decode: Decoder<T>): Promise<Reply<T>>;
   post<T>(path: string, body: unknown, decode: Decoder<T>): Promise<Reply<T>>;
+  patch<T>(path: string, body: unknown, decode: Decoder<T>): Promise<Reply<T>>;
   delete<T>(path: string, decode: Decoder<T>): Promise<Reply<T>>;
 }
 
@@ -85,7 +86,7 @@ function authorised({
 }): ApiClient {
   let session: Session | undefined;
   const call = async <T>(
-    method: "GET" | "POST" | "DELETE",
+    method: "GET" | "POST" | "PATCH" | "DELETE",
     path: string,
     { body, decode }: { body?: unknown; decode: Decoder<T> },
   ): Promise<Reply<T>> => {
@@ -105,6 +106,7 @@ function authorised({
   return {
     get: (path, decode) => call("GET", path, { decode }),
     post: (path, body, decode) => call("POST", path, { body, decode }),
+    patch: (path, body, decode) => call("PATCH", path, { body, decode }),
     delete: (path, decode) => call("DELETE", path, { decode }),
   };
 }

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { newObjectId, type AddonId } from "../core/ids.ts";
 import { nextBaseBackup } from "../policy/base-backup-schedule.ts";
-import type { ControlContext } from "./context.ts";
+import type { SchedulingContext } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
 import { insertOperation } from "./operations.ts";
 
@@ -9,7 +9,7 @@ import { insertOperation } from "./operations.ts";
 const PAUSE_AFTER_FAILURE_MS = 10 * 60_000;
 
 /** Begins every base backup that is due. Many schedulers may do so at once: one operation of the kind is open for a database. */
-export async function scheduleBaseBackups(context: ControlContext): Promise<void> {
+export async function scheduleBaseBackups(context: SchedulingContext): Promise<void> {
   const now = context.clock.now();
   for (const row of await readCandidates(context)) {
     const pausedUntilMs = (row.lastFailureAt?.getTime() ?? Number.NEGATIVE_INFINITY) + PAUSE_AFTER_FAILURE_MS;
@@ -23,7 +23,7 @@ export async function scheduleBaseBackups(context: ControlContext): Promise<void
 }
 
 /** Databases that run and whose log is streamed, with no base backup under way. */
-async function readCandidates({ database }: ControlContext) {
+async function readCandidates({ database }: SchedulingContext) {
   return await database.db
     .selectFrom("wal_streams")
     .innerJoin("addons", "addons.id", "wal_streams.addon_id")
@@ -69,7 +69,7 @@ async function readCandidates({ database }: ControlContext) {
 }
 
 async function beginBaseBackup(
-  { database, queue, clock, logger }: ControlContext,
+  { database, queue, clock, logger }: SchedulingContext,
   { addonId, hostId }: { addonId: AddonId; hostId: string },
 ): Promise<void> {
   try {

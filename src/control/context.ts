@@ -28,6 +28,9 @@ export interface ControlContext {
   readonly hostNameOf: (resourceId: string) => string;
 }
 
+/** What a scheduler needs of it. */
+export type SchedulingContext = Pick<ControlContext, "database" | "queue" | "clock" | "logger">;
+
 export async function unwrapText(secrets: Secrets, wrapped: Uint8Array, what: string): Promise<string> {
   return (await secrets.unwrap(wrapped, what)).toString("utf8");
 }

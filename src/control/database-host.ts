@@ -5,6 +5,7 @@ import {
   type ManagedDatabase,
   type ManagedHost,
   ownerConnection,
+  reconfigureDatabase,
   provisionManagedDatabase,
   removeManagedDatabase,
   renewCertificate,
@@ -116,6 +117,15 @@ export class DatabaseHost {
   readonly remove: OperationHandler = ({ operation, signal }) =>
     this.#alone(operation.addon_id, () => this.#remove(operation.addon_id, signal));
 
+  /** Handler of `reconfigure`: the running server takes up what was changed about its database. */
+  readonly reconfigure: OperationHandler = ({ operation }) =>
+    this.#alone(operation.addon_id, async () => {
+      const row = await this.#row(operation.addon_id);
+      await this.#supervise(row);
+      await reconfigureDatabase(this.#host, this.#managed(row));
+      return async () => {};
+    });
+
   async #provision(addonId: AddonId, signal: AbortSignal): Promise<StoreResult> {
     signal.throwIfAborted();
     const row = await this.#row(addonId);
@@ -214,6 +224,7 @@ export class DatabaseHost {
       major: row.major,
       port: row.port,
       memoryBytes: plan.memoryMb * BYTES_PER_MB,
+      walProtection: row.wal_protection,
       hostName: this.#context.hostNameOf(row.resource_id),
     };
   }

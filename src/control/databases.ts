@@ -2,11 +2,13 @@ import { type AddonFacts, findAddonOfCaller, listAddonsOfUser } from "./access.t
 import { planNamed } from "./addons.ts";
 import { readBackups } from "./backup-rows.ts";
 import type { ControlContext } from "./context.ts";
+import { newObjectId } from "../core/ids.ts";
+import { insertOperation } from "./operations.ts";
 import { authenticateDatabaseCaller } from "./identity.ts";
 import type { JwtKey } from "./jwt.ts";
-import type { Database, DatabaseHealth } from "./model.ts";
+import type { Database, DatabaseHealth, RecoveryWindow } from "./model.ts";
 import { readRecoveryWindow } from "./recovery-window.ts";
-import type { DatabaseService } from "./services.ts";
+import type { DatabaseCaller, DatabaseService } from "./services.ts";
 
 export function createDatabaseService(context: ControlContext & { readonly jwtKey: JwtKey }): DatabaseService {
   const { db } = context.database;
@@ -27,6 +29,7 @@ export function createDatabaseService(context: ControlContext & { readonly jwtKe
       const addon = await findAddonOfCaller(db, caller, word);
       return await readRecoveryWindow(db, addon.id);
     },
+    protect: (caller, word, protects) => protectDatabase(context, caller, { word, protects }),
     async health(principal) {
       const addons = await listAddonsOfUser(db, principal);
       const lines: DatabaseHealth[] = [];
@@ -46,6 +49,38 @@ export function createDatabaseService(context: ControlContext & { readonly jwtKe
       return lines;
     },
   };
+}
+
+async function protectDatabase(
+  { database, queue, clock }: ControlContext,
+  caller: DatabaseCaller,
+  { word, protects }: { word: string; protects: RecoveryWindow["protects"] },
+): Promise<RecoveryWindow> {
+  const addon = await findAddonOfCaller(database.db, caller, word);
+  await database.db.transaction().execute(async (transaction) => {
+    await transaction
+      .updateTable("databases")
+      .set({ wal_protection: protects })
+      .where("addon_id", "=", addon.id)
+      .execute();
+    const open = await transaction
+      .selectFrom("operations")
+      .select("id")
+      .where("addon_id", "=", addon.id)
+      .where("kind", "=", "reconfigure")
+      // One that has not begun will read what was set here; one that runs may have read it already.
+      .where("state", "=", "scheduled")
+      .executeTakeFirst();
+    if (open !== undefined) return;
+    const operation = await insertOperation(transaction, {
+      id: newObjectId(clock.now()),
+      kind: "reconfigure",
+      addonId: addon.id,
+      requestedBy: caller.principal.userId,
+    });
+    await queue.send(operation, addon.host_id, transaction);
+  });
+  return await readRecoveryWindow(database.db, addon.id);
 }
 
 function databaseOf(addon: AddonFacts, { hostNameOf }: ControlContext): Omit<Database, "currentOperationId"> {

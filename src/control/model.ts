@@ -137,4 +137,6 @@ export interface RecoveryWindow {
   /** What the receiver of the log does now; null before it first ran. */
   readonly stream: { readonly state: string; readonly reason: string | null; readonly storedLsn: string | null } | null;
   readonly baseBackups: number;
+  /** What gives way when continuous backups stall for long: the log that isn't stored yet, or the database. */
+  readonly protects: "database" | "chain";
 }

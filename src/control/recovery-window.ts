@@ -18,6 +18,11 @@ export async function readRecoveryWindow(db: Db, addonId: AddonId): Promise<Reco
   });
   const lineage = stream?.lineage ?? null;
   const holes = lineage === null ? [] : await readHoles(db, addonId, lineage);
+  const { wal_protection: protects } = await db
+    .selectFrom("databases")
+    .select("wal_protection")
+    .where("addon_id", "=", addonId)
+    .executeTakeFirstOrThrow();
   const { count } = await db
     .selectFrom("base_backups")
     .select((row) => row.fn.countAll<number>().as("count"))
@@ -32,6 +37,7 @@ export async function readRecoveryWindow(db: Db, addonId: AddonId): Promise<Reco
     stream:
       stream === undefined ? null : { state: stream.state, reason: stream.state_reason, storedLsn: stream.stored_lsn },
     baseBackups: count,
+    protects,
   };
 }
 
@@ -53,11 +59,12 @@ async function readBranches(
     .groupBy("lineages.id")
     .orderBy("lineages.id", "desc")
     .execute();
-  return rows.map(({ id, earliest, last }) => ({
-    id,
-    earliestRecoverableAt: earliest,
-    latestRecoverableAt: earliest === null ? null : id === live.lineage ? live.latest : last,
-  }));
+  return rows.map(({ id, earliest, last }) => {
+    const latest = id === live.lineage ? live.latest : last;
+    // Texts of one form compare as their instants. Until the log has passed the end of the base backup there is no window.
+    const isOpen = earliest !== null && latest !== null && latest >= earliest;
+    return { id, earliestRecoverableAt: isOpen ? earliest : null, latestRecoverableAt: isOpen ? latest : null };
+  });
 }
 
 /** A hole ends where the first base backup after it was done. */

@@ -1,6 +1,6 @@
 import { asTidemarkError } from "../core/errors.ts";
 import { scheduleBaseBackups } from "./base-backup-schedule.ts";
-import type { ControlContext } from "./context.ts";
+import type { SchedulingContext } from "./context.ts";
 import { listUnattendedOperations } from "./operations.ts";
 
 /** With a lease of 10 s, a dead worker's operation is in other hands within 15. */
@@ -13,11 +13,11 @@ const SENT_PER_TICK_MAX = 200;
  * of dead workers). Any number of schedulers may run: a job waits once for each operation, and a claim decides.
  */
 export class Scheduler {
-  readonly #context: ControlContext;
+  readonly #context: SchedulingContext;
   readonly #closing = new AbortController();
   readonly #loop: Promise<void>;
 
-  constructor(context: ControlContext) {
+  constructor(context: SchedulingContext) {
     this.#context = context;
     this.#loop = this.#run();
   }
@@ -44,8 +44,9 @@ export class Scheduler {
 
   async #tick(): Promise<void> {
     const { database, queue } = this.#context;
-    await scheduleBaseBackups(this.#context);
+    // First of all, so that nothing that fails below holds up what was begun.
     const unattended = await listUnattendedOperations(database, SENT_PER_TICK_MAX);
     for (const operation of unattended) await queue.send(operation, operation.host_id);
+    await scheduleBaseBackups(this.#context);
   }
 }

@@ -95,13 +95,15 @@ export interface DatabaseTable {
   wrapped_owner_password: Buffer;
   wrapped_backup_password: Buffer;
   wrapped_replication_password: Buffer;
+  /** What gives way when its continuous backups stall for long. */
+  wal_protection: Generated<"database" | "chain">;
   /** age recipient that this database's backups are encrypted to, and its identity. */
   recipient: string;
   wrapped_identity: Buffer;
   created_at: Generated<Date>;
 }
 
-export type OperationKind = "provision" | "remove" | "logical_backup" | "base_backup";
+export type OperationKind = "provision" | "reconfigure" | "remove" | "logical_backup" | "base_backup";
 export type OperationState = "scheduled" | "running" | "done" | "error";
 
 /** Long work. The queue's job carries only the id; state, progress and lease are here. */

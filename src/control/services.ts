@@ -85,6 +85,8 @@ export interface DatabaseService {
   show(caller: DatabaseCaller, addon: string): Promise<Database>;
   /** What can be restored by continuous backups. */
   recoveryWindow(caller: DatabaseCaller, addon: string): Promise<RecoveryWindow>;
+  /** Chooses what gives way when continuous backups stall for long; the server takes it up at once. */
+  protect(caller: DatabaseCaller, addon: string, protects: RecoveryWindow["protects"]): Promise<RecoveryWindow>;
   /** All databases of the user, by app and order of creation. */
   health(principal: Principal): Promise<DatabaseHealth[]>;
 }

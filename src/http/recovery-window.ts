@@ -1,9 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { RecoveryWindow } from "../control/model.ts";
-import { answer, refusals } from "./api-schemas.ts";
+import { answer, bodyRefusals, refusals } from "./api-schemas.ts";
 import { byDatabaseToken } from "./authentication.ts";
 import type { Router } from "./context.ts";
-import { pathName } from "./validation.ts";
+import { fields, jsonBody, pathName } from "./validation.ts";
 
 const preciseTimestamp = z
   .string()
@@ -32,6 +32,10 @@ const RecoveryWindowJson = z
       .nullable()
       .openapi({ description: "What the receiver of the write-ahead log does now" }),
     base_backups: z.int(),
+    protects: z.enum(["database", "chain"]).openapi({
+      description:
+        "What is kept safe when backups stall for long: the database (log may be lost) or the chain (the disk may fill)",
+    }),
   })
   .openapi("RecoveryWindow");
 
@@ -54,7 +58,29 @@ export function registerRecoveryWindow(router: Router): void {
     const window = await services.databases.recoveryWindow(c.var.caller, c.req.valid("param").addon);
     return c.json({ recovery_window: viewRecoveryWindow(window) }, 200);
   });
+  router.openapi(protectDatabase, async (c) => {
+    const { services } = c.var.face;
+    const { protects } = c.req.valid("json").pitr;
+    const window = await services.databases.protect(c.var.caller, c.req.valid("param").addon, protects);
+    return c.json({ recovery_window: viewRecoveryWindow(window) }, 200);
+  });
 }
+
+const protectDatabase = createRoute({
+  operationId: "protectDatabase",
+  method: "patch",
+  path: "/api/databases/{addon}/pitr",
+  summary: "Choose what is kept safe when continuous backups stall for long",
+  ...byDatabaseToken,
+  request: {
+    params: z.object({ addon: pathName }),
+    body: jsonBody(fields({ pitr: fields({ protects: z.enum(["database", "chain"]) }) })),
+  },
+  responses: {
+    200: answer("The window", z.object({ recovery_window: RecoveryWindowJson })),
+    ...bodyRefusals(401, 404),
+  },
+});
 
 function viewRecoveryWindow(window: RecoveryWindow): z.infer<typeof RecoveryWindowJson> {
   return {
@@ -71,5 +97,6 @@ function viewRecoveryWindow(window: RecoveryWindow): z.infer<typeof RecoveryWind
         ? null
         : { state: window.stream.state, reason: window.stream.reason, stored_lsn: window.stream.storedLsn },
     base_backups: window.baseBackups,
+    protects: window.protects,
   };
 }

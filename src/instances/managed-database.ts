@@ -14,7 +14,7 @@ import { reloadServer, startServer, stopServer } from "./server.ts";
 import { type ServerDefinition, superuserConnection } from "./server-definition.ts";
 import { makePassage } from "./server-files.ts";
 import { initServer } from "./server-init.ts";
-import { serverSettings } from "./server-settings.ts";
+import { serverSettings, type WalProtection } from "./server-settings.ts";
 import type { SupervisedServer } from "./supervisor.ts";
 import { type ServiceUser, spawnIdentity } from "./service-user.ts";
 
@@ -40,6 +40,7 @@ export interface ManagedDatabase {
   readonly major: number;
   readonly port: number;
   readonly memoryBytes: number;
+  readonly walProtection: WalProtection;
   /** Name that stands in its URI, when it isn't the address; goes into its certificate. */
   readonly hostName?: string;
 }
@@ -102,6 +103,7 @@ export async function prepareManagedServer(host: ManagedHost, database: ManagedD
   await ensureCertificate(host, database);
   const settings = serverSettings({
     memoryBytes: database.memoryBytes,
+    walProtection: database.walProtection,
     freeDiskBytes: await freeDiskBytes(host.home),
     major: programs.major,
     walCompression: (await supportsLz4(programs, host.user)) ? "lz4" : "pglz",
@@ -129,10 +131,15 @@ export function supervisedDatabase(host: ManagedHost, database: ManagedDatabase)
   };
 }
 
+/** Has a running server read its settings anew; those that only a start sets wait for it. May be called for one that doesn't run. */
+export async function reconfigureDatabase(host: ManagedHost, database: ManagedDatabase): Promise<void> {
+  await reloadServer(await prepareManagedServer(host, database));
+}
+
 /** Renews the server's certificate when its end is near and has the server read it. For a daily call. */
 export async function renewCertificate(host: ManagedHost, database: ManagedDatabase): Promise<"kept" | "renewed"> {
   const outcome = await ensureCertificate(host, database);
-  if (outcome === "renewed") await reloadServer(await prepareManagedServer(host, database));
+  if (outcome === "renewed") await reconfigureDatabase(host, database);
   return outcome;
 }
 

@@ -4,7 +4,13 @@ import { type SettingsFacts, serverSettings } from "./server-settings.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
-const starter: SettingsFacts = { memoryBytes: 512 * MIB, freeDiskBytes: 100 * GIB, major: 15, walCompression: "lz4" };
+const starter: SettingsFacts = {
+  memoryBytes: 512 * MIB,
+  freeDiskBytes: 100 * GIB,
+  major: 15,
+  walCompression: "lz4",
+  walProtection: "database",
+};
 
 test("serverSettings() divides the plan's memory", () => {
   const settings = serverSettings(starter);
@@ -61,4 +67,8 @@ test("serverSettings() prepares for continuous backups", () => {
   assert.equal(settings.full_page_writes, "on");
   assert.equal(settings.wal_compression, "pglz");
   assert.ok(Number(settings.max_wal_senders) >= 10 && Number(settings.max_replication_slots) >= 10);
+});
+
+test("serverSettings() lets a stalled backup pin any amount of WAL where the chain is protected", () => {
+  assert.equal(serverSettings({ ...starter, walProtection: "chain" }).max_slot_wal_keep_size, "-1");
 });

@@ -1,3 +1,9 @@
+/**
+ * What gives way when backups stall for long: `database` lets the server drop log that isn't stored yet, which leaves a hole in the recovery
+ * window; `chain` keeps it, until the disk is full and the server stops.
+ */
+export type WalProtection = "database" | "chain";
+
 /** What a managed server's settings follow from. */
 export interface SettingsFacts {
   /** Of the plan. */
@@ -5,6 +11,7 @@ export interface SettingsFacts {
   /** Free now on the disk that holds the data. */
   readonly freeDiskBytes: number;
   readonly major: number;
+  readonly walProtection: WalProtection;
   /** The best that the installation was built with. */
   readonly walCompression: "lz4" | "pglz";
 }
@@ -51,7 +58,12 @@ function memorySettings(memoryBytes: number): Record<string, string> {
   };
 }
 
-function continuousBackupSettings({ freeDiskBytes, major, walCompression }: SettingsFacts): Record<string, string> {
+function continuousBackupSettings({
+  freeDiskBytes,
+  major,
+  walCompression,
+  walProtection,
+}: SettingsFacts): Record<string, string> {
   const slotBytes = clamp(freeDiskBytes * SLOT_SHARE_OF_FREE_DISK, { min: SLOT_BYTES_MIN, max: SLOT_BYTES_MAX });
   return {
     wal_level: "replica",
@@ -61,7 +73,7 @@ function continuousBackupSettings({ freeDiskBytes, major, walCompression }: Sett
     // Dates of commits, from which "last change before the accident" is read.
     track_commit_timestamp: "on",
     restart_after_crash: "on",
-    max_slot_wal_keep_size: `${Math.floor(slotBytes / MIB)}MB`,
+    max_slot_wal_keep_size: walProtection === "chain" ? "-1" : `${Math.floor(slotBytes / MIB)}MB`,
     ...(major >= 17 ? { summarize_wal: "on" } : {}),
     // A slot waits for its backup however long that is away; the size above is its limit.
     ...(major >= 18 ? { idle_replication_slot_timeout: "0" } : {}),

@@ -183,7 +183,11 @@ const databases: Services["databases"] = {
       branches: [],
       stream: { state: "streaming", reason: null, storedLsn: "0/3000000" },
       baseBackups: 2,
+      protects: "database",
     };
+  },
+  async protect(asked, id, protects) {
+    return { ...(await this.recoveryWindow(asked, id)), protects };
   },
   health: async () => [
     {

@@ -47,8 +47,9 @@ async function storedFiles(): Promise<string[]> {
 }
 
 test("a new database is backed up continuously with nothing configured", async () => {
-  await waitFor(async () => (await readWindow()).baseBackups === 1, "the first base backup");
-  const { earliest, latest, state } = await readWindow();
+  await waitFor(async () => (await readWindow()).latest !== null, "a recovery window");
+  const { earliest, latest, state, baseBackups } = await readWindow();
+  assert.equal(baseBackups, 1);
   assert.equal(state, "streaming");
   assert.ok(earliest !== null && latest !== null && earliest <= latest);
   assert.match(latest, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
@@ -84,6 +85,18 @@ test("database-pitr-recovery-window shows the window", async () => {
   assert.match(shown, /\| Earliest recoverable at \| \d{4}-/);
   assert.match(shown, /\| Latest recoverable at +\| \d{4}-/);
   assert.match(shown, /\| Write-ahead log +\| streaming/);
+});
+
+test("database-pitr-config chooses between the database and the chain, and the running server takes it up", async () => {
+  const setting = async (): Promise<unknown> =>
+    (await query("show max_slot_wal_keep_size"))[0]?.["max_slot_wal_keep_size"];
+  assert.notEqual(await setting(), "-1");
+  const command = ["--app", "shop", "--addon", "postgresql", "database-pitr-config", "--protect"];
+  await platform.runOk([...command, "chain"]);
+  await waitFor(async () => (await setting()) === "-1", "a server that keeps all its log");
+  await platform.runOk([...command, "database"]);
+  await waitFor(async () => (await setting()) !== "-1", "a server that bounds its log");
+  assert.equal((await platform.run([...command, "nothing"])).exitCode, 2);
 });
 
 test("removing the database removes its continuous backups and keeps the logical ones", async () => {

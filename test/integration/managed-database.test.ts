@@ -36,6 +36,7 @@ async function makeDatabase(machine: ManagedHost, change: Partial<ManagedDatabas
     major: machine.installed[0]?.major ?? 15,
     port: await freePort(),
     memoryBytes: 512 * 1024 * 1024,
+    walProtection: "database",
     ...change,
   };
 }

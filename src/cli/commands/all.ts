@@ -10,6 +10,7 @@ import { backupsCancel } from "./backups-cancel.ts";
 import { backupsCreate } from "./backups-create.ts";
 import { backupsDownload } from "./backups-download.ts";
 import { create } from "./create.ts";
+import { databasePitrConfig } from "./database-pitr-config.ts";
 import { databasePitrRecoveryWindow } from "./database-pitr-recovery-window.ts";
 import { destroy } from "./destroy.ts";
 import { env } from "./env.ts";
@@ -53,6 +54,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   backupsCancel,
   backupsDownload,
   databasePitrRecoveryWindow,
+  databasePitrConfig,
   status,
   regions,
   serve,

@@ -8,7 +8,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 const STATEMENTS = [
   `alter table operations drop constraint operations_kind_check`,
   `alter table operations add constraint operations_kind_check
-    check (kind in ('provision', 'remove', 'logical_backup', 'base_backup'))`,
+    check (kind in ('provision', 'reconfigure', 'remove', 'logical_backup', 'base_backup'))`,
+  `alter table databases add column wal_protection text not null default 'database'
+    check (wal_protection in ('database', 'chain'))`,
   `create table lineages (
     id text primary key,
     addon_id text not null references addons,
