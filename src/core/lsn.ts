@@ -64,10 +64,6 @@ export function minLsn(first: Lsn, second: Lsn): Lsn {
   return first < second ? first : second;
 }
 
-export function maxLsn(first: Lsn, second: Lsn): Lsn {
-  return first > second ? first : second;
-}
-
 /** @throws `bad_request` for anything but an integer from 1 to 2^32 - 1 */
 export function toTimelineId(value: number): TimelineId {
   if (!Number.isInteger(value) || value < 1 || value > TIMELINE_MAX)

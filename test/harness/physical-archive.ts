@@ -13,7 +13,15 @@ export async function makePhysicalArchive(
   wrap: (store: Store) => Store = (store) => store,
 ): Promise<PhysicalArchive> {
   const folder = await makeTempFolder(cleanUp);
-  const store = wrap(await openFolderStore(join(folder, "repository")));
+  return openArchiveIn(join(folder, "repository"), wrap);
+}
+
+/** The same in a given folder. */
+export async function openArchiveIn(
+  folder: string,
+  wrap: (store: Store) => Store = (store) => store,
+): Promise<PhysicalArchive> {
+  const store = wrap(await openFolderStore(folder));
   const identity = await generateX25519Identity();
   return openPhysicalArchive({
     repository: await openRepository(store, { create: { id: "test", now: new Date() } }),

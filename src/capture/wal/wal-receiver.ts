@@ -46,7 +46,8 @@ import { WalUploader } from "./wal-uploader.ts";
 /** A dead worker's slot is free after this; never above the server's own value. */
 const WAL_SENDER_TIMEOUT_MS = 10_000;
 const BACKOFF_FIRST_MS = 200;
-const BACKOFF_LAST_MS = 10_000;
+/** Short enough that a stream whose slot a dead worker still held is taken over within 15 seconds. */
+const BACKOFF_LAST_MS = 5000;
 /** A second at most between a commit and its piece, of which compression and storage are a small part. */
 export const PIECE_INTERVAL_DEFAULT_MS = 1000;
 /** Rides out a store that is slow for a while, at 16 segments; a dead one costs nothing, since the server keeps its log. */

@@ -58,6 +58,7 @@ export class WalUploader {
   #failures = 0;
   #retryWaitMs = 0;
   #isFlushing = false;
+  #isBehindStore = false;
   readonly #changed = new WakeList();
   readonly #idle = new WakeList();
 
@@ -138,10 +139,7 @@ export class WalUploader {
     const { timeline, name } = segment;
     const pieces = await listSegmentPieces(archive, { lineage, timeline, segment: name }, signal);
     const comparedBytes = Math.max(0, ...pieces.map(({ to }) => to));
-    while (segment.lengthBytes < comparedBytes) {
-      if (segment.isClosed) throw new Contradiction(segment, "more of it is stored than the server has");
-      await this.#changed.wait(signal);
-    }
+    await this.#untilComparable(segment, comparedBytes, signal);
     for (const piece of pieces) {
       const mac = await nameMac(archive, this.#options.spool.read(segment, piece.from, piece.to));
       if (mac !== piece.mac) throw new Contradiction(segment, `bytes ${piece.from} to ${piece.to} differ`);
@@ -149,6 +147,20 @@ export class WalUploader {
     this.#front = { segment, pieces: [...pieces], storedBytes: contiguousBytes(pieces) };
     this.#setDurable(this.#front);
     return this.#front;
+  }
+
+  /** Less was received than is stored: nothing of it needs to be stored, and a connection that ends here leaves nothing to drain. */
+  async #untilComparable(segment: SpooledSegment, comparedBytes: number, signal: AbortSignal): Promise<void> {
+    try {
+      while (segment.lengthBytes < comparedBytes) {
+        if (segment.isClosed) throw new Contradiction(segment, "more of it is stored than the server has");
+        this.#isBehindStore = true;
+        this.#idle.wakeAll();
+        await this.#changed.wait(signal);
+      }
+    } finally {
+      this.#isBehindStore = false;
+    }
   }
 
   #plan(front: Front): Work {
@@ -199,7 +211,7 @@ export class WalUploader {
   }
 
   #isDrained(): boolean {
-    if (this.#abort.signal.aborted) return true;
+    if (this.#abort.signal.aborted || this.#isBehindStore) return true;
     const segment = this.#options.spool.first;
     if (segment === undefined) return true;
     return this.#front?.segment === segment && !segment.isClosed && this.#front.storedBytes >= segment.lengthBytes;
