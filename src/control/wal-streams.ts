@@ -5,6 +5,7 @@ import type { AddonId } from "../core/ids.ts";
 import { formatLsn } from "../core/lsn.ts";
 import type { Logger } from "../core/logger.ts";
 import { type ReceiverIncident, startWalReceiver, type WalReceiver } from "../capture/wal/wal-receiver.ts";
+import { REPLICATION_SLOT } from "../instances/managed-database.ts";
 import { type ContinuousPlace, openContinuousSource } from "./base-backup.ts";
 import type { ControlContext } from "./context.ts";
 import { ServerTimes } from "./server-times.ts";
@@ -23,7 +24,6 @@ const CLAIM_INTERVAL_MS = 2000;
 const BEAT_INTERVAL_MS = 2000;
 /** One process holds thousands of streams; a claim takes some and leaves others to other workers. */
 const CLAIMED_AT_ONCE_MAX = 100;
-const SLOT_NAME = "tidemark";
 const APPLICATION_NAME = "tidemark_wal";
 
 export interface WalStreamsOptions extends ContinuousPlace {
@@ -131,7 +131,7 @@ class Stream {
     const receiver = startWalReceiver({
       archive: source.archive,
       target: source.target,
-      slotName: SLOT_NAME,
+      slotName: REPLICATION_SLOT,
       spoolFolder: this.#options.spoolFolder(this.#addonId),
       clock,
       onIncident: (incident) => this.#onIncident(incident),

@@ -52,6 +52,9 @@ export interface ProvisionedDatabase {
   readonly systemIdentifier: string;
 }
 
+/** Holds the log for continuous backups: one for each server, which the receiver of its log streams from. */
+export const REPLICATION_SLOT = "tidemark";
+
 /** Asking postgres for one setting. */
 const QUESTION_TIMEOUT_MS = 20_000;
 /** The data is to be deleted, so a clean shutdown is only a courtesy to clients. */
@@ -84,10 +87,18 @@ export async function provisionManagedDatabase(
   await startServer(server, { clock: host.clock, ...cancellation });
   const superuser = superuserConnection(server);
   await provisionRoles(superuser, { name: database.name, passwords, ...cancellation });
-  return withSession(superuser, { applicationName: "tidemark provision", ...cancellation }, async (client) => ({
-    version: (await readServerVersion(client)).version,
-    systemIdentifier: await readSystemIdentifier(client),
-  }));
+  return withSession(superuser, { applicationName: "tidemark provision", ...cancellation }, async (client) => {
+    // From here on the server keeps its log until it is stored, whoever stores it and whenever that begins.
+    await client.query(
+      `select pg_create_physical_replication_slot($1, true)
+       where not exists (select from pg_replication_slots where slot_name = $1)`,
+      [REPLICATION_SLOT],
+    );
+    return {
+      version: (await readServerVersion(client)).version,
+      systemIdentifier: await readSystemIdentifier(client),
+    };
+  });
 }
 
 /**
