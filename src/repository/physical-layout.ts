@@ -66,8 +66,13 @@ export function parseBaseManifestKey(prefix: string, key: string): string | unde
   return key.slice(start.length, -`.json${SUFFIX}`.length);
 }
 
+/** Everything of all base backups but their manifests. */
+export function baseBackupsPrefix(prefix: string): string {
+  return `${prefix}/base/`;
+}
+
 export function baseBackupPrefix(prefix: string, backupId: ObjectId): string {
-  return `${prefix}/base/${backupId}/`;
+  return `${baseBackupsPrefix(prefix)}${backupId}/`;
 }
 
 /** @param number of the volume, from 1 */

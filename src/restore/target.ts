@@ -113,7 +113,8 @@ async function tryCandidate(
   if (target.kind === "time") return tryTime(candidate, target.time, replay);
   if (target.kind === "lsn") return tryPosition(candidate, target.lsn, replay);
   if (target.kind === "xid") return tryTransaction(candidate, target.xid, replay);
-  return { kind: "found", target: resolved(candidate, replay) };
+  const hole = nextStored(candidate.branch, replay.readUntil);
+  return { kind: "found", target: resolved(candidate, replay, hole === undefined ? [] : [holeNote(replay, hole)]) };
 }
 
 /** What the backup's own facts say already, without any WAL. */
@@ -176,6 +177,13 @@ function resolved({ branch, base }: Candidate, replay: ReplayFacts, notes: reado
     prepared: replay.prepared,
     notes,
   };
+}
+
+function holeNote(replay: ReplayFacts, hole: Lsn): string {
+  return (
+    `Write-ahead log from ${formatLsn(replay.readUntil)} to ${formatLsn(hole)} is not stored, and no base backup was taken after it: ` +
+    "the latest moment is the one before this hole"
+  );
 }
 
 function beyondNote(replay: ReplayFacts, time: TimestampUs): string {

@@ -4,11 +4,11 @@ import type { Clock } from "../core/clock.ts";
 import { ERROR_TABLE, asTidemarkError } from "../core/errors.ts";
 import { type Lsn, type SegmentName, type TimelineId, historyFileName, toTimelineId } from "../core/lsn.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
-import { readSegment } from "../repository/wal-segment.ts";
 import { type Branch, type BranchSegment, walkBranch } from "./branch.ts";
 import type { FileOwner } from "./extract-volume.ts";
 import type { LineageFacts } from "./facts.ts";
 import { makeOwnedFolder, writeOwnedFile } from "./owned-files.ts";
+import { readBranchSegment } from "./read-branch-segment.ts";
 import { WAL_SCRIPT } from "./wal-script.ts";
 
 /** Segments that wait for the server: enough to hide the store's delay, few enough for any disk. */
@@ -169,12 +169,8 @@ export class WalFeed {
     const part = join(folder, `${segment.name}.part`);
     const file = await open(part, "w", FILE_MODE);
     try {
-      let leftBytes = segment.usableBytes;
-      for await (const chunk of readSegment(this.#archive, segment.pieces, this.#abort.signal)) {
-        const used = chunk.subarray(0, leftBytes);
-        leftBytes -= used.length;
-        if (used.length > 0) await file.writeFile(used);
-      }
+      for await (const chunk of readBranchSegment(this.#archive, branch, segment, this.#abort.signal))
+        await file.writeFile(chunk);
       await file.truncate(branch.segmentSize);
       if (owner !== undefined) await file.chown(owner.uid, owner.gid);
     } finally {

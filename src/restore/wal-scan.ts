@@ -3,8 +3,8 @@ import { type Lsn, advanceLsn, formatLsn, segmentStart } from "../core/lsn.ts";
 import { WalRecordReader } from "../postgres/wal/record-reader.ts";
 import { type WalFact, readWalFact } from "../postgres/wal/record.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
-import { readSegment } from "../repository/wal-segment.ts";
 import { type Branch, walkBranch } from "./branch.ts";
+import { readBranchSegment } from "./read-branch-segment.ts";
 
 /** One record of stored WAL. */
 export interface ScannedRecord {
@@ -38,12 +38,9 @@ export async function scanBranch(
     isStopped = visit({ start: record.start, end: reader.validEnd, fact: readWalFact(record) }) === "stop";
   });
   for (const segment of walkBranch(branch, from)) {
-    let leftBytes = segment.usableBytes;
-    for await (const chunk of readSegment(archive, segment.pieces, signal)) {
+    for await (const chunk of readBranchSegment(archive, branch, segment, signal)) {
       signal?.throwIfAborted();
-      const used = chunk.subarray(0, leftBytes);
-      leftBytes -= used.length;
-      if (used.length > 0) reader.push(Buffer.from(used.buffer, used.byteOffset, used.byteLength));
+      reader.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
       if (isStopped && stoppedAt !== undefined) return stoppedAt;
       if (reader.end !== undefined)
         throw endsEarly(branch, reader.end.at, advanceLsn(segment.start, segment.usableBytes));

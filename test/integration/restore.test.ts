@@ -2,119 +2,18 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { captureBaseBackup } from "../../src/capture/base-backup.ts";
-import { systemClock } from "../../src/core/clock.ts";
-import { newObjectId } from "../../src/core/ids.ts";
-import { formatLsn, parseLsn, toWalSegmentSize } from "../../src/core/lsn.ts";
+import { formatLsn, parseLsn } from "../../src/core/lsn.ts";
 import { parseTimestamp } from "../../src/core/timestamp.ts";
 import type { BaseBackupManifest } from "../../src/repository/base-backup-set.ts";
-import type { PhysicalArchive } from "../../src/repository/physical-archive.ts";
 import { readServerManifest } from "../../src/repository/base-backup-set.ts";
 import { fetchBaseBackup } from "../../src/restore/fetch.ts";
-import { makePhysicalArchive } from "../harness/physical-archive.ts";
-import {
-  type PostgresServer,
-  makeServerFolder,
-  runProgram,
-  serverUser,
-  startPostgresServer,
-} from "../harness/postgres-server.ts";
+import { BackedUpServer, ledgerOf } from "../harness/backed-up-server.ts";
+import { type PostgresServer, runProgram, serverUser, startPostgresServer } from "../harness/postgres-server.ts";
 import { type RestoredFolder, plan, restore } from "../harness/restored-server.ts";
-import { KEEP_WAL, StoredWal } from "../harness/stored-wal.ts";
 import { type CleanUp, makeTempFolder } from "../harness/temp-folder.ts";
 
-/** One commit of the ledger, as recorded outside of the database. */
-interface Entry {
-  readonly id: number;
-  /** Of the commit, as the server stamped it. */
-  readonly time: string;
-  /** The log's end right after it. */
-  readonly lsn: string;
-  readonly xid: number;
-}
-
-const SEGMENT_SIZE = toWalSegmentSize(1024 * 1024);
-
-/** A server with everything that a base backup treats in its own way, its backups, and a ledger of commits. */
-class Scene {
-  readonly server: PostgresServer;
-  readonly archive: PhysicalArchive;
-  readonly wal: StoredWal;
-  readonly entries: Entry[] = [];
-  #nextId = 1;
-
-  static async open(cleanUp: CleanUp): Promise<Scene> {
-    const server = await startPostgresServer(cleanUp, {
-      segmentSizeMb: 1,
-      settings: { ...KEEP_WAL, track_commit_timestamp: "on", max_prepared_transactions: "5" },
-    });
-    const archive = await makePhysicalArchive(cleanUp);
-    const wal = await StoredWal.begin(archive, server, SEGMENT_SIZE);
-    await makeServerFolder(join(server.folder, "space"));
-    await server.query(`create tablespace extra location '${join(server.folder, "space")}'`);
-    await server.query("create table ledger (id int primary key, note text)");
-    await server.query("create table elsewhere (id int primary key) tablespace extra");
-    await server.query("create unlogged table fleeting (id int)");
-    await server.query("insert into elsewhere select generate_series(1, 1000)");
-    await server.query("insert into fleeting select generate_series(1, 1000)");
-    await server.query("create table load (id bigint generated always as identity primary key, body text)");
-    return new Scene(server, archive, wal);
-  }
-
-  private constructor(server: PostgresServer, archive: PhysicalArchive, wal: StoredWal) {
-    this.server = server;
-    this.archive = archive;
-    this.wal = wal;
-  }
-
-  /** Commits one row, and records the commit. */
-  async commit(): Promise<Entry> {
-    const id = this.#nextId++;
-    const [row] = await this.server.query<{ xid: string }>(
-      "insert into ledger values ($1::int, md5($1::int::text)) returning pg_current_xact_id()::text as xid",
-      [id],
-    );
-    const [facts] = await this.server.query<{ time: string; lsn: string }>(
-      `select to_char(pg_xact_commit_timestamp($1::text::xid) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as time,
-              pg_current_wal_flush_lsn()::text as lsn`,
-      [row?.xid],
-    );
-    assert.ok(row !== undefined && facts !== undefined);
-    const entry = { id, xid: Number(row.xid), ...facts };
-    this.entries.push(entry);
-    return entry;
-  }
-
-  /** Takes a base backup while clients write. */
-  async backUp(): Promise<BaseBackupManifest> {
-    const stop = new AbortController();
-    const writing = Promise.all([this.#write(stop.signal), this.#write(stop.signal)]);
-    const backup = await captureBaseBackup(
-      this.archive,
-      {
-        backupId: newObjectId(new Date()),
-        lineage: this.wal.lineage,
-        systemId: this.wal.systemId,
-        label: "tidemark test",
-        checkpoint: "fast",
-        target: { client: this.server.client(), applicationName: "tidemark_test" },
-        clock: systemClock,
-        waitForWal: async () => void (await this.wal.store()),
-      },
-      new AbortController().signal,
-    ).finally(() => stop.abort());
-    await writing;
-    return backup;
-  }
-
-  async #write(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted)
-      await this.server.query("insert into load (body) select repeat(md5(n::text), 20) from generate_series(1, 200) n");
-  }
-}
-
 const cleanUps: (() => Promise<void>)[] = [];
-let scene: Scene;
+let scene: BackedUpServer;
 let first: BaseBackupManifest;
 let oid: string;
 
@@ -127,20 +26,9 @@ async function startRestored(cleanUp: CleanUp, { folder }: RestoredFolder): Prom
   return startPostgresServer(cleanUp, { dataFolder: folder, settings: { max_prepared_transactions: "5" } });
 }
 
-async function ledgerOf(server: PostgresServer): Promise<string> {
-  return server.value("select coalesce(string_agg(id::text, ',' order by id), '') from ledger");
-}
-
-function idsUntil(entry: Entry): string {
-  return scene.entries
-    .filter(({ id }) => id <= entry.id)
-    .map(({ id }) => id)
-    .join(",");
-}
-
 suite("restore", () => {
   before(async () => {
-    scene = await Scene.open({ after: (clean) => void cleanUps.push(clean) });
+    scene = await BackedUpServer.open({ after: (clean) => void cleanUps.push(clean) });
     await scene.commit();
     first = await scene.backUp();
     oid = await scene.server.value("select oid::text from pg_tablespace where spcname = 'extra'");
@@ -167,7 +55,7 @@ suite("restore", () => {
     );
     assert.equal((await stat(restored.folder)).mode & 0o777, 0o700);
     const server = await startRestored(t, restored);
-    assert.equal(await ledgerOf(server), idsUntil(last));
+    assert.equal(await ledgerOf(server), scene.idsUntil(last));
     assert.equal(await server.value("select count(*) from elsewhere"), "1000");
     assert.equal(
       await server.value("select pg_tablespace_location(oid) from pg_tablespace where spcname = 'extra'"),
@@ -212,7 +100,7 @@ suite("restore", () => {
     assert.equal(restored.plan.target.lastCommit?.xid, entry.xid);
     assert.equal(restored.plan.target.firstLeftOut?.xid, entry.xid + 1);
     const server = await startRestored(t, restored);
-    assert.equal(await ledgerOf(server), idsUntil(entry));
+    assert.equal(await ledgerOf(server), scene.idsUntil(entry));
   });
 
   test("executeRestore() to a position leaves a paused copy at exactly that record when asked to", async (t) => {

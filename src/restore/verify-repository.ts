@@ -1,0 +1,173 @@
+import { type TidemarkError, asTidemarkError } from "../core/errors.ts";
+import { type Lsn, type TimelineId, formatLsn, parseLsn, parseSegmentName, toTimelineId } from "../core/lsn.ts";
+import { listDatabaseIds, readDatabaseKey } from "../repository/database-keys.ts";
+import { type PhysicalArchive, openPhysicalArchive } from "../repository/physical-archive.ts";
+import { databaseKeyKey } from "../repository/layout.ts";
+import type { Repository } from "../repository/repository.ts";
+import {
+  type CheckedObject,
+  type VerifyOptions,
+  verifyLogicalObjects,
+  verifyPhysicalObjects,
+} from "../repository/verify-objects.ts";
+import { type Branch, isOnBranch, nextStored, openBranch, reachableUntil } from "./branch.ts";
+import { type LineageFacts, type RestoreFacts, readRestoreFacts } from "./facts.ts";
+
+export interface BadObject {
+  readonly databaseId: string;
+  readonly key: string;
+  readonly code: TidemarkError["code"];
+  readonly message: string;
+}
+
+/** Write-ahead log that a base backup's chain lacks. */
+export interface Hole {
+  readonly databaseId: string;
+  readonly lineage: string;
+  readonly timeline: number;
+  /** The base backup whose chain it cuts. */
+  readonly backupId: string;
+  readonly from: string;
+  readonly to: string;
+  /** The backup itself can't be restored, since the log up to its own end isn't whole. */
+  readonly cutsBackup: boolean;
+}
+
+/** Plain data. */
+export interface Verification {
+  readonly isSound: boolean;
+  readonly databases: number;
+  readonly objects: number;
+  readonly storedBytes: number;
+  /** Base backups whose chain was followed. */
+  readonly chains: number;
+  readonly badObjects: readonly BadObject[];
+  readonly holes: readonly Hole[];
+}
+
+export interface VerifyRequest extends VerifyOptions {
+  /** Unwraps a database's identity by the master key. */
+  readonly unwrap: (databaseId: string, wrappedIdentity: Uint8Array) => Promise<string>;
+  /** One database alone. */
+  readonly databaseId?: string | undefined;
+  readonly onObject?: (done: { readonly objects: number; readonly storedBytes: number }) => void;
+}
+
+/**
+ * Checks all that a repository holds: every object against its name, manifest or hash, and every base backup's write-ahead log for holes, along each
+ * branch. Needs the store and the master key alone, and changes nothing.
+ *
+ * @returns what was found; a bad object hides no other
+ * @throws what the store throws
+ */
+export async function verifyRepository(repository: Repository, request: VerifyRequest): Promise<Verification> {
+  const tally = new Tally(request);
+  const call = request.signal === undefined ? {} : { signal: request.signal };
+  for await (const databaseId of listDatabaseIds(repository, call)) {
+    if (request.databaseId !== undefined && request.databaseId !== databaseId) continue;
+    const wrapped = await readDatabaseKey(repository, databaseId, call);
+    if (wrapped === undefined) continue;
+    tally.databases += 1;
+    const key = databaseKeyKey(databaseId);
+    let identity: string;
+    try {
+      identity = await request.unwrap(databaseId, wrapped);
+      tally.add(databaseId, { key, storedBytes: wrapped.length, problem: undefined });
+    } catch (error) {
+      tally.add(databaseId, { key, storedBytes: wrapped.length, problem: asTidemarkError(error) });
+      continue;
+    }
+    for await (const object of verifyLogicalObjects(repository, { databaseId, identity }, request))
+      tally.add(databaseId, object);
+    const archive = openPhysicalArchive({ repository, databaseId, identity, recipients: [], framesInFlight: 1 });
+    for await (const object of verifyPhysicalObjects(archive, request)) tally.add(databaseId, object);
+    await verifyChains(archive, databaseId, { tally, signal: request.signal });
+  }
+  return tally.result();
+}
+
+class Tally {
+  readonly #request: VerifyRequest;
+  readonly #bad: BadObject[] = [];
+  readonly #holes: Hole[] = [];
+  #objects = 0;
+  #storedBytes = 0;
+  databases = 0;
+  chains = 0;
+
+  constructor(request: VerifyRequest) {
+    this.#request = request;
+  }
+
+  add(databaseId: string, { key, storedBytes, problem }: CheckedObject): void {
+    this.#objects += 1;
+    this.#storedBytes += storedBytes;
+    if (problem !== undefined) this.#bad.push({ databaseId, key, code: problem.code, message: problem.message });
+    this.#request.onObject?.({ objects: this.#objects, storedBytes: this.#storedBytes });
+  }
+
+  hasBadObject(databaseId: string): boolean {
+    return this.#bad.some((bad) => bad.databaseId === databaseId);
+  }
+
+  /** One hole can cut several branches: it is named once for each backup. */
+  addHole(hole: Hole): void {
+    const isKnown = this.#holes.some((known) => known.backupId === hole.backupId && known.from === hole.from);
+    if (!isKnown) this.#holes.push(hole);
+  }
+
+  result(): Verification {
+    const { databases, chains } = this;
+    return {
+      isSound: this.#bad.length === 0 && this.#holes.length === 0,
+      databases,
+      objects: this.#objects,
+      storedBytes: this.#storedBytes,
+      chains,
+      badObjects: this.#bad,
+      holes: this.#holes,
+    };
+  }
+}
+
+async function verifyChains(
+  archive: PhysicalArchive,
+  databaseId: string,
+  { tally, signal }: { readonly tally: Tally; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  let facts: RestoreFacts;
+  try {
+    facts = await readRestoreFacts(archive, signal);
+  } catch (error) {
+    // Whatever keeps the facts from being read is a bad object that was named above.
+    if (tally.hasBadObject(databaseId)) return;
+    throw error;
+  }
+  tally.chains += facts.bases.length;
+  for (const lineage of facts.lineages)
+    for (const timeline of knownTimelines(lineage, facts)) {
+      const branch = openBranch(lineage, timeline);
+      for (const base of facts.bases.filter((entry) => isOnBranch(branch, entry))) {
+        const stop = parseLsn(base.stopLsn);
+        const reached = reachableUntil(branch, parseLsn(base.startLsn));
+        const cutsBackup = reached < stop;
+        const to = nextStored(branch, reached) ?? (cutsBackup ? stop : undefined);
+        if (to === undefined) continue;
+        const { backupId } = base;
+        const where = { databaseId, lineage: lineage.lineage, timeline: timelineAt(branch, reached), backupId };
+        tally.addHole({ ...where, from: formatLsn(reached), to: formatLsn(to), cutsBackup });
+      }
+    }
+}
+
+function knownTimelines(lineage: LineageFacts, facts: RestoreFacts): readonly TimelineId[] {
+  const known = new Set<TimelineId>(lineage.histories.keys());
+  for (const name of lineage.inventory.segments.keys()) known.add(parseSegmentName(name, lineage.segmentSize).timeline);
+  for (const base of facts.bases) if (base.lineage === lineage.lineage) known.add(toTimelineId(base.stopTimeline));
+  return [...known].toSorted((first, second) => first - second);
+}
+
+function timelineAt(branch: Branch, lsn: Lsn): TimelineId {
+  const stretch = branch.stretches.find(({ from, to }) => lsn >= from && (to === undefined || lsn < to));
+  return stretch?.timeline ?? branch.timeline;
+}
