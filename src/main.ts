@@ -39,6 +39,10 @@ async function main(): Promise<number> {
         const { resetOwner } = await import("./serve/reset-owner.ts");
         return await resetOwner({ environment });
       },
+      async rebuildIndex({ signal }) {
+        const { rebuildIndex } = await import("./serve/rebuild.ts");
+        return await rebuildIndex({ environment, clock: systemClock, signal });
+      },
     },
   });
 }

@@ -34,12 +34,25 @@ export interface CommandSpec {
   run(call: CommandCall): Promise<void>;
 }
 
+/** What a rebuilt index knows. */
+export interface IndexRebuild {
+  readonly databases: number;
+  /** Resource ids of those that the index didn't know before. */
+  readonly recovered: readonly string[];
+  readonly logicalBackups: number;
+  readonly baseBackups: number;
+  /** What could not be read, and why. */
+  readonly unreadable: readonly string[];
+}
+
 /** What the platform's own process offers to the commands that run on its machine. */
 export interface LocalCommands {
   /** Runs the platform until it is stopped; its exit code. `roles` as typed, undefined for all. */
   serve(options: { roles: string | undefined }): Promise<number>;
   /** Gives the platform's owner a new password and tells it. */
   resetOwnerPassword(): Promise<{ username: string; password: string }>;
+  /** Makes the platform's index of backups from its repository. */
+  rebuildIndex(options: { signal: AbortSignal }): Promise<IndexRebuild>;
 }
 
 /** One invocation of a command. */

@@ -4,7 +4,7 @@ import { type AddonId, newAddonId, newObjectId } from "../core/ids.ts";
 import { randomText } from "../core/random.ts";
 import { type BackupPlan, findPlan, PLANS } from "../policy/plans.ts";
 import { type AddonFacts, type AppRow, findAddon, findApp, LIVE_STATES, listAddons } from "./access.ts";
-import type { ControlContext } from "./context.ts";
+import type { ControlContext, Secrets } from "./context.ts";
 import { signJwt, type JwtKey } from "./jwt.ts";
 import type { Addon, Plan, Principal } from "./model.ts";
 import { insertOperation, requestCancel } from "./operations.ts";
@@ -158,14 +158,17 @@ async function insertAddon(
 }
 
 async function newDatabaseSecrets({ secrets }: ControlContext) {
-  const wrappedPassword = () => secrets.wrap(Buffer.from(randomText(PASSWORD_CHARACTERS)));
   const { recipient, wrappedIdentity } = await secrets.createDatabaseKey();
+  return { ...(await newPasswords(secrets)), recipient, wrapped_identity: wrappedIdentity };
+}
+
+/** Random passwords of a database's three roles, wrapped. */
+export async function newPasswords(secrets: Secrets) {
+  const wrappedPassword = () => secrets.wrap(Buffer.from(randomText(PASSWORD_CHARACTERS)));
   return {
     wrapped_owner_password: await wrappedPassword(),
     wrapped_backup_password: await wrappedPassword(),
     wrapped_replication_password: await wrappedPassword(),
-    recipient,
-    wrapped_identity: wrappedIdentity,
   };
 }
 

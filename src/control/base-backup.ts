@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import type { Insertable } from "kysely";
 import { captureBaseBackup, type WalRange } from "../capture/base-backup.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { isObjectId, newObjectId, type AddonId } from "../core/ids.ts";
@@ -6,19 +7,23 @@ import { formatLsn, parseLsn, toWalSegmentSize } from "../core/lsn.ts";
 import { REPLICATION_ROLE } from "../instances/managed-roles.ts";
 import { clientConfig } from "../postgres/connection.ts";
 import type { ReplicationTarget } from "../postgres/replication/replication-connection.ts";
-import type { BaseBackupManifest } from "../repository/base-backup-set.ts";
+import { type BaseBackupManifest, listBaseBackups, readBaseBackup } from "../repository/base-backup-set.ts";
 import { openPhysicalArchive, type PhysicalArchive } from "../repository/physical-archive.ts";
 import { readLineage as readLineageRecord } from "../repository/lineages.ts";
 import type { LineageId } from "../repository/physical-layout.ts";
 import { readWalInventory, storedUntil } from "../repository/wal-inventory.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
+import type { BaseBackupTable } from "./schema.ts";
 import type { OperationHandler, OperationWork, StoreResult } from "./operation-runner.ts";
 
 /** How often the stream's progress is looked at while a finished copy waits for its last write-ahead log. */
 const WAL_POLL_MS = 250;
 /** A receiver that doesn't bring the log of a finished copy by then has a trouble of its own; the copy is taken again later. */
 const WAL_TIMEOUT_MS = 10 * 60_000;
+
+/** Of an id's 24 digits, those that tell its time. */
+const ID_TIME_DIGITS = 12;
 
 /** Where the servers and the repository of this machine's databases are. */
 export interface ContinuousPlace {
@@ -68,28 +73,63 @@ export function baseBackupHandler(context: ControlContext, place: ContinuousPlac
     const { addon_id: addonId } = work.operation;
     const lineage = await readLineage(context, addonId);
     const source = await openContinuousSource(context, place, { addonId, applicationName: "tidemark base backup" });
-    const isFirst = await isFirstBaseBackup(context, addonId);
-    const manifest = await captureBaseBackup(
-      source.archive,
-      {
-        backupId: newObjectId(context.clock.now()),
-        lineage: lineage.id,
-        systemId: lineage.systemId,
-        target: source.target,
-        clock: context.clock,
-        label: `tidemark ${work.operation.id}`,
-        // Until the first one is done nothing can be restored; later ones spare the disks.
-        checkpoint: isFirst ? "fast" : "spread",
-        waitForWal: (range, signal) =>
-          waitForWal(context, { addonId, archive: source.archive, lineage: lineage.id, range, signal }),
-        onProgress: ({ doneBytes }) => work.progress(doneBytes),
-      },
-      work.signal,
-    );
+    const label = `tidemark ${work.operation.id}`;
+    const committed = await findCommitted(source.archive, {
+      label,
+      since: work.operation.created_at,
+      signal: work.signal,
+    });
+    const manifest = committed ?? (await capture(context, { source, lineage, label, work }));
     reportSuspectPages(work, manifest);
     return storeBaseBackup(addonId, manifest);
   };
 }
+
+/** What an earlier attempt of this operation committed before it could tell the control database. */
+async function findCommitted(
+  archive: PhysicalArchive,
+  { label, since, signal }: { label: string; since: Date; signal: AbortSignal },
+): Promise<BaseBackupManifest | undefined> {
+  const first = newObjectId(since).slice(0, ID_TIME_DIGITS);
+  for await (const id of listBaseBackups(archive, signal)) {
+    // Ids begin with their time: older backups need not be read.
+    if (id.slice(0, ID_TIME_DIGITS) < first) continue;
+    const manifest = await readBaseBackup(archive, id, signal);
+    if (manifest.label === label) return manifest;
+  }
+  return undefined;
+}
+
+async function capture(
+  context: ControlContext,
+  {
+    source,
+    lineage,
+    label,
+    work,
+  }: { source: ContinuousSource; lineage: LineageFacts; label: string; work: OperationWork },
+): Promise<BaseBackupManifest> {
+  const { addonId, archive } = source;
+  const isFirst = await isFirstBaseBackup(context, addonId);
+  return await captureBaseBackup(
+    archive,
+    {
+      backupId: newObjectId(context.clock.now()),
+      lineage: lineage.id,
+      systemId: lineage.systemId,
+      target: source.target,
+      clock: context.clock,
+      label,
+      // Until the first one is done nothing can be restored; later ones spare the disks.
+      checkpoint: isFirst ? "fast" : "spread",
+      waitForWal: (range, signal) => waitForWal(context, { addonId, archive, lineage: lineage.id, range, signal }),
+      onProgress: ({ doneBytes }) => work.progress(doneBytes),
+    },
+    work.signal,
+  );
+}
+
+type LineageFacts = Awaited<ReturnType<typeof readLineage>>;
 
 async function readLineage({ database }: ControlContext, addonId: AddonId) {
   const row = await database.db
@@ -172,27 +212,29 @@ function reportSuspectPages({ logger }: OperationWork, { suspectPages }: BaseBac
 
 function storeBaseBackup(addonId: AddonId, manifest: BaseBackupManifest): StoreResult {
   return async (transaction) => {
-    await transaction
-      .insertInto("base_backups")
-      .values({
-        id: manifest.backupId,
-        addon_id: addonId,
-        lineage: manifest.lineage,
-        timeline: manifest.timeline,
-        start_lsn: manifest.startLsn,
-        stop_lsn: manifest.stopLsn,
-        started_at: new Date(manifest.startedAt),
-        finished_at: new Date(manifest.finishedAt),
-        data_bytes: manifest.dataBytes,
-        stored_bytes: manifest.volumes.reduce((sum, volume) => sum + volume.storedBytes, 0),
-        suspect_pages: manifest.suspectPages.count,
-      })
-      .execute();
+    await transaction.insertInto("base_backups").values(baseBackupRow(addonId, manifest)).execute();
     await transaction
       .updateTable("wal_streams")
       .set({ rebase_reason: null })
       .where("addon_id", "=", addonId)
       .where("lineage", "=", manifest.lineage)
       .execute();
+  };
+}
+
+/** A committed base backup's row in the index. */
+export function baseBackupRow(addonId: AddonId, manifest: BaseBackupManifest): Insertable<BaseBackupTable> {
+  return {
+    id: manifest.backupId,
+    addon_id: addonId,
+    lineage: manifest.lineage,
+    timeline: manifest.timeline,
+    start_lsn: manifest.startLsn,
+    stop_lsn: manifest.stopLsn,
+    started_at: new Date(manifest.startedAt),
+    finished_at: new Date(manifest.finishedAt),
+    data_bytes: manifest.dataBytes,
+    stored_bytes: manifest.volumes.reduce((sum, volume) => sum + volume.storedBytes, 0),
+    suspect_pages: manifest.suspectPages.count,
   };
 }

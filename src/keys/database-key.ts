@@ -22,6 +22,11 @@ export async function createDatabaseKey(recipients: readonly string[]): Promise<
   };
 }
 
+/** The public half of an unwrapped identity. */
+export function recipientOf(identity: string): Promise<string> {
+  return identityToRecipient(identity);
+}
+
 /**
  * Opens a database's identity.
  *

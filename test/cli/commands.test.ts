@@ -206,6 +206,8 @@ test("serve and owner reset-password are left to the platform's process", async 
       return Promise.resolve(3);
     },
     resetOwnerPassword: () => Promise.resolve({ username: "owner", password: "fresh" }),
+    rebuildIndex: () =>
+      Promise.resolve({ databases: 1, recovered: [], logicalBackups: 2, baseBackups: 1, unreadable: [] }),
   };
   assert.equal((await runCli(["serve", "--roles", "api"], { options: { local } })).exitCode, 3);
   assert.deepEqual(seen, [{ roles: "api" }]);

@@ -18,5 +18,7 @@ process.exitCode = await runCommandLine({
   local: {
     serve: () => Promise.resolve(0),
     resetOwnerPassword: () => Promise.resolve({ username: "owner", password: "generated" }),
+    rebuildIndex: () =>
+      Promise.resolve({ databases: 1, recovered: [], logicalBackups: 2, baseBackups: 1, unreadable: [] }),
   },
 });

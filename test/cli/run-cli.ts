@@ -58,6 +58,8 @@ export async function runCli(argv: readonly string[], setting: CliSetting = {}):
     local: {
       serve: () => Promise.resolve(0),
       resetOwnerPassword: () => Promise.resolve({ username: "owner", password: "generated" }),
+      rebuildIndex: () =>
+        Promise.resolve({ databases: 1, recovered: [], logicalBackups: 2, baseBackups: 1, unreadable: [] }),
     },
     ...setting.options,
   });

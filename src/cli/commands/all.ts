@@ -19,6 +19,7 @@ import { login } from "./login.ts";
 import { logout } from "./logout.ts";
 import { ownerResetPassword } from "./owner-reset-password.ts";
 import { regions } from "./regions.ts";
+import { repositoryRebuild } from "./repository-rebuild.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
 import { tokens } from "./tokens.ts";
@@ -59,4 +60,5 @@ export const COMMANDS: readonly CommandSpec[] = [
   regions,
   serve,
   ownerResetPassword,
+  repositoryRebuild,
 ];
