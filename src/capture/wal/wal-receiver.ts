@@ -20,6 +20,7 @@ import type { PhysicalArchive } from "../../repository/physical-archive.ts";
 import type { LineageId } from "../../repository/physical-layout.ts";
 import { storeGap, storeHistory } from "../../repository/wal-archive.ts";
 import { readWalInventory, storedUntil } from "../../repository/wal-inventory.ts";
+import { ByteBudget } from "./byte-budget.ts";
 import { CommitTracker, type Moment } from "./commit-tracker.ts";
 import {
   type ServerFacts,
@@ -52,6 +53,8 @@ const BACKOFF_LAST_MS = 5000;
 export const PIECE_INTERVAL_DEFAULT_MS = 1000;
 /** Rides out a store that is slow for a while, at 16 segments; a dead one costs nothing, since the server keeps its log. */
 export const SPOOL_LIMIT_DEFAULT_BYTES = 256 * 1024 * 1024;
+/** For one receiver alone; a process with many gives them one budget. */
+export const UPLOAD_BUDGET_DEFAULT_BYTES = 64 * 1024 * 1024;
 /** How long a stop waits for the store: what isn't stored then, the slot keeps. */
 const DRAIN_DEADLINE_MS = 5000;
 
@@ -78,6 +81,8 @@ export interface WalReceiverOptions {
   readonly clock: Clock;
   readonly pieceIntervalMs?: number;
   readonly spoolLimitBytes?: number;
+  /** Bounds the memory of uploads: one for all receivers of a process. */
+  readonly uploadBudget?: ByteBudget;
   readonly onIncident: (incident: ReceiverIncident) => void;
 }
 
@@ -106,6 +111,7 @@ export interface WalReceiverStatus {
  */
 export class WalReceiver {
   readonly #options: WalReceiverOptions;
+  readonly #budget: ByteBudget;
   readonly #commits = new CommitTracker();
   readonly #durableChanged = new WakeList();
   readonly #stateChanged = new WakeList();
@@ -131,6 +137,7 @@ export class WalReceiver {
   /** Use `startWalReceiver`. */
   constructor(options: WalReceiverOptions) {
     this.#options = options;
+    this.#budget = options.uploadBudget ?? new ByteBudget(UPLOAD_BUDGET_DEFAULT_BYTES);
   }
 
   get status(): WalReceiverStatus {
@@ -349,6 +356,7 @@ export class WalReceiver {
       spool,
       clock,
       pieceIntervalMs: this.#options.pieceIntervalMs ?? PIECE_INTERVAL_DEFAULT_MS,
+      budget: this.#budget,
       onDurable: (end) => this.#noteDurable(end),
       onContradiction: (explanation) => {
         const broken: Break = { kind: "diverged", reason: "other bytes", explanation };

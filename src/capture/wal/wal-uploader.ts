@@ -7,6 +7,7 @@ import type { LineageId, WalPiece } from "../../repository/physical-layout.ts";
 import { deleteWalPiece, listSegmentPieces, storeWalPiece } from "../../repository/wal-archive.ts";
 import { contiguousBytes } from "../../repository/wal-inventory.ts";
 import { WakeList } from "./wake-list.ts";
+import type { ByteBudget } from "./byte-budget.ts";
 import type { SpooledSegment, WalSpool } from "./wal-spool.ts";
 
 /** Waits after failures of the store in a row: short enough to be back within the loss window, long enough not to press a store that is down. */
@@ -14,6 +15,10 @@ const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 10_000;
 /** Small commits for hours would fill a segment with thousands of pieces; so many are joined into one, which stores each byte again once a minute or so. */
 const PIECES_MAX = 64;
+/** What an upload holds in memory beside its bytes: an age header, a context, the store's buffers. */
+const UPLOAD_OVERHEAD_BYTES = 256 * 1024;
+/** However large a piece is, it is compressed block by block: a few blocks of 4 MiB, plain and compressed. */
+const UPLOAD_BYTES_MAX = 24 * 1024 * 1024;
 
 export interface WalUploaderOptions {
   readonly archive: PhysicalArchive;
@@ -22,6 +27,8 @@ export interface WalUploaderOptions {
   readonly clock: Clock;
   /** Least time between the beginnings of two pieces of an open segment. */
   readonly pieceIntervalMs: number;
+  /** Shared by all receivers of the process. */
+  readonly budget: ByteBudget;
   /** More of the log is durable. */
   readonly onDurable: (end: TimelinePosition) => void;
   /** The stored bytes of a segment are not those of the spool. Nothing is uploaded after this. */
@@ -178,7 +185,10 @@ export class WalUploader {
     const { segment } = front;
     this.#lastStoreAtMs = this.#nowMs();
     const place = { lineage, timeline: segment.timeline, segment: segment.name, from, to };
-    const piece = await storeWalPiece(archive, place, () => spool.read(segment, from, to), { signal });
+    const sizeBytes = UPLOAD_OVERHEAD_BYTES + Math.min(to - from, UPLOAD_BYTES_MAX);
+    const piece = await this.#options.budget.spend(sizeBytes, signal, () =>
+      storeWalPiece(archive, place, () => spool.read(segment, from, to), { signal }),
+    );
     const replaced = front.pieces.filter((old) => old.mac !== piece.mac && old.from >= from && old.to <= to);
     front.pieces = [...front.pieces.filter((old) => !replaced.includes(old) && old.mac !== piece.mac), piece];
     front.storedBytes = Math.max(front.storedBytes, to);
