@@ -62,6 +62,7 @@ const serveVariables = z.object({
   TIDEMARK_DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, "give a URI that starts with postgresql://")
+    .refine((text) => URL.canParse(text), "give a URI; in a password, % / ? # [ ] @ : are written as %25 and so on")
     .optional(),
   TIDEMARK_DOMAIN: z
     .string()

@@ -46,6 +46,8 @@ export interface Addon {
 
 export interface Database {
   readonly status: string;
+  /** Why it isn't running. */
+  readonly status_reason: string | null;
   readonly type_name: string;
   readonly readable_version: string | null;
   readonly features: readonly { readonly name: string; readonly status: string }[];
@@ -64,7 +66,26 @@ export interface Backup {
   readonly status: string;
   readonly method: string | null;
   readonly progress_bytes: number | null;
+  readonly kept_until: Date | null;
+  readonly kept_because: string | null;
   readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
+}
+
+export interface PeriodicBackups {
+  readonly enabled: boolean;
+  readonly scheduled_at: readonly number[];
+  readonly next_runs: readonly Date[];
+  readonly waits_because: string | null;
+}
+
+export interface RetentionVerdict {
+  readonly id: string;
+  readonly method: string;
+  readonly size: number | null;
+  readonly created_at: Date;
+  readonly kept: boolean;
+  readonly kept_until: Date | null;
+  readonly reason: string;
 }
 
 export interface DatabaseHealth {
@@ -102,6 +123,7 @@ const addon: Decoder<Addon> = record<Addon>({
 
 const database: Decoder<Database> = record<Database>({
   status: text,
+  status_reason: nullable(text),
   type_name: text,
   readable_version: nullable(text),
   features: list(record<{ name: string; status: string }>({ name: text, status: text })),
@@ -122,6 +144,8 @@ const backup: Decoder<Backup> = record<Backup>({
   status: text,
   method: nullable(text),
   progress_bytes: nullable(number),
+  kept_until: nullable(instant),
+  kept_because: nullable(text),
   error: nullable(
     record<{ code: string; message: string; hint: string | null }>({ code: text, message: text, hint: nullable(text) }),
   ),
@@ -189,6 +213,27 @@ export const recoveryWindowReply = record<{ recovery_window: RecoveryWindow }>({
     stream: nullable(record<{ state: string; reason: string | null }>({ state: text, reason: nullable(text) })),
     base_backups: number,
   }),
+});
+export const periodicBackupsReply = record<{ periodic_backups: PeriodicBackups }>({
+  periodic_backups: record<PeriodicBackups>({
+    enabled: flag,
+    scheduled_at: list(number),
+    next_runs: list(instant),
+    waits_because: nullable(text),
+  }),
+});
+export const retentionReply = record<{ retention: RetentionVerdict[] }>({
+  retention: list(
+    record<RetentionVerdict>({
+      id: text,
+      method: text,
+      size: nullable(number),
+      created_at: instant,
+      kept: flag,
+      kept_until: nullable(instant),
+      reason: text,
+    }),
+  ),
 });
 export const archiveReply = record<{ download_url: string }>({ download_url: text });
 export const statusReply = record<{ platform: { version: string; state: string }; databases: DatabaseHealth[] }>({

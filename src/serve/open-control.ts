@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { ServeConfig } from "../config.ts";
 import type { ControlContext, Secrets } from "../control/context.ts";
-import { controlFailure } from "../control/control-failure.ts";
+import { controlFailure, operatorsDatabaseFailure } from "../control/control-failure.ts";
 import { migrateControlDatabase, openControlDatabase } from "../control/database.ts";
 import { openQueue, queueName } from "../control/queue.ts";
 import type { Clock } from "../core/clock.ts";
@@ -22,10 +22,13 @@ export async function openControl(
   const { config, clock, logger, home, machine, secrets } = input;
   const database = openControlDatabase(machine.controlConnection, logger);
   stack.defer(() => database.close());
-  await migrateControlDatabase(database).catch(rethrowControlFailure);
+  const rethrow = (thrown: unknown): never => {
+    throw config.controlDatabaseUrl === null ? controlFailure(thrown) : operatorsDatabaseFailure(thrown);
+  };
+  await migrateControlDatabase(database).catch(rethrow);
   const kinds = ["logical_backup", "base_backup", "provision"] as const;
   const queues = kinds.map((kind) => queueName(kind, home.hostId));
-  const queue = await openQueue(database, { queues, logger }).catch(rethrowControlFailure);
+  const queue = await openQueue(database, { queues, logger }).catch(rethrow);
   stack.defer(() => queue.close());
   const newest = machine.controlServer.programs.major;
   return {
@@ -38,10 +41,6 @@ export async function openControl(
     newDatabaseMajor: newest,
     hostNameOf: (resourceId) => hostNameOf(config, resourceId),
   };
-}
-
-function rethrowControlFailure(error: unknown): never {
-  throw controlFailure(error);
 }
 
 /** Holds the leases of one process's life: never the same twice. */

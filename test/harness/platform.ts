@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { chown, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -25,6 +25,8 @@ export interface PlatformOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** A home that exists; default a new one. */
   readonly home?: string;
+  /** Run the program and its commands as this user; for tests that root runs. */
+  readonly runAs?: { readonly uid: number; readonly gid: number };
 }
 
 export interface CommandResult {
@@ -46,10 +48,18 @@ export class Platform {
   readonly url: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly #folder: string;
+  readonly #identity: { readonly uid?: number; readonly gid?: number };
   #process: ChildProcess | undefined;
 
-  constructor(input: { folder: string; home: string; url: string; environment: NodeJS.ProcessEnv }) {
+  constructor(input: {
+    folder: string;
+    home: string;
+    url: string;
+    environment: NodeJS.ProcessEnv;
+    identity: { readonly uid?: number; readonly gid?: number };
+  }) {
     this.#folder = input.folder;
+    this.#identity = input.identity;
     this.home = input.home;
     this.url = input.url;
     this.environment = input.environment;
@@ -75,6 +85,7 @@ export class Platform {
     const child = spawn(process.execPath, [MAIN, "serve"], {
       env: this.environment,
       stdio: ["ignore", "pipe", "pipe"],
+      ...this.#identity,
     });
     child.stdout.pipe(output, { end: false });
     child.stderr.pipe(output, { end: false });
@@ -137,6 +148,7 @@ export class Platform {
       cwd: folder ?? this.#folder,
       env: { ...this.environment, ...environment },
       stdio: ["pipe", "pipe", "pipe"],
+      ...this.#identity,
     });
     child.stdin.end(input ?? "");
     const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
@@ -238,11 +250,14 @@ export async function preparePlatform(cleanUp: CleanUp, options: PlatformOptions
   const httpPort = await freePorts(1);
   const databasePort = await freePorts(DATABASE_PORT_COUNT);
   await mkdir(join(folder, "user"), { recursive: true });
+  const { runAs } = options;
+  if (runAs !== undefined) for (const each of [folder, join(folder, "user")]) await chown(each, runAs.uid, runAs.gid);
   const { TIDEMARK_TEST_TEMP: tempRoot, PATH: path } = process.env;
   const platform = new Platform({
     folder,
     home,
     url: `http://127.0.0.1:${httpPort}`,
+    identity: runAs ?? {},
     environment: {
       PATH: path,
       HOME: join(folder, "user"),

@@ -38,6 +38,7 @@ export const addonsInfo: CommandSpec = {
         ],
       ]),
     );
+    if (database.status_reason !== null) call.output.warning(`${addon.resource_id}: ${database.status_reason}`);
     if (isJsonObject(shown.body) && isJsonObject(asked.body)) call.output.json({ ...shown.body, ...asked.body });
   },
 };
