@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { open, readdir, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { promisify } from "node:util";
 import { type BaseBackupRequest, captureBaseBackup } from "../../src/capture/base-backup.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { newObjectId } from "../../src/core/ids.ts";
@@ -181,4 +183,30 @@ test("readBaseVolume() refuses a flipped bit", async (t) => {
   stored[stored.length >> 1] = (stored[stored.length >> 1] ?? 0) ^ 1;
   await archive.store.put(key, stored, { overwrite: true });
   await assert.rejects(collect(readBaseVolume(archive, manifest, volume)), { code: "object_corrupt" });
+});
+
+const hasTools = await Promise.all(["age", "zstd"].map((tool) => promisify(execFile)(tool, ["--version"]))).then(
+  () => true,
+  () => false,
+);
+
+const UNPACKS = "captureBaseBackup() writes volumes that age, zstd and tar unpack by the documented line";
+test(UNPACKS, { skip: !hasTools && "age or zstd is not installed" }, async (t) => {
+  const archive = await makePhysicalArchive(t);
+  const manifest = await captureBaseBackup(archive, request(), t.signal);
+  const folder = await makeTempFolder(t);
+  await writeFile(join(folder, "database.age-identity"), archive.identity, { mode: 0o600 });
+  const unpacked: string[] = [];
+  for (const volume of manifest.volumes) {
+    const key = baseVolumeKey(archive.prefix, manifest.backupId, volume.number);
+    await writeFile(join(folder, "volume"), await collect(archive.store.get(key)));
+    const line = "age --decrypt --identity database.age-identity volume | zstd --decompress --stdout | tar -t";
+    const { stdout } = await promisify(execFile)("bash", ["-o", "pipefail", "-c", line], {
+      cwd: folder,
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    unpacked.push(...stdout.trim().split("\n"));
+  }
+  assert.equal(unpacked.filter((name) => !name.endsWith("/")).length, manifest.fileCount);
+  assert.equal(unpacked.at(-1), "global/pg_control");
 });
