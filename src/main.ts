@@ -29,6 +29,7 @@ async function main(): Promise<number> {
     userHome: homedir(),
     defaultHome: defaultHome(),
     hostName: hostname(),
+    processId: process.pid,
     onInterrupt(listener) {
       process.on("SIGINT", listener);
       return () => process.off("SIGINT", listener);

@@ -43,6 +43,10 @@ export function createCall({
     argument: (index) => parsed.values[index] ?? "",
     optionalArgument: (index) => parsed.values[index],
     option,
+    options(name) {
+      const values = parsed.options[camelCase(name)];
+      return Array.isArray(values) ? values.filter((value) => typeof value === "string") : [];
+    },
     flag: (name) => parsed.options[camelCase(name)] === true,
     json,
     output,
@@ -52,6 +56,7 @@ export function createCall({
     loginFlags,
     clock,
     hostName: options.hostName,
+    processId: options.processId,
     signal,
     local: options.local,
     app: () => option("app") ?? settings.app ?? missing("application", "app"),

@@ -17,6 +17,8 @@ export interface CommandLineOptions {
   readonly defaultHome: string;
   /** Names this machine in the token that `login` makes. */
   readonly hostName: string;
+  /** Of this process: programs that it leaves running can tell whether it is still there. */
+  readonly processId: number;
   /** Calls the listener at each Ctrl+C until the returned function is called. Never used for `serve`, which has signals of its own. */
   readonly onInterrupt: (listener: () => void) => () => void;
   readonly local: LocalCommands;

@@ -62,6 +62,8 @@ export interface CommandCall {
   optionalArgument(index: number): string | undefined;
   /** Value of an option, by its long name without hyphens before (`output`); undefined when not given. */
   option(name: string): string | undefined;
+  /** Values of an option that can be given several times; empty when it wasn't. */
+  options(name: string): readonly string[];
   flag(name: string): boolean;
   readonly json: boolean;
   readonly output: Output;
@@ -71,6 +73,8 @@ export interface CommandCall {
   readonly loginFlags: LoginFlags;
   readonly clock: Clock;
   readonly hostName: string;
+  /** Of this process. */
+  readonly processId: number;
   /** Aborts on Ctrl+C (with the error `interrupted`) and when standard output was closed. */
   readonly signal: AbortSignal;
   readonly local: LocalCommands;

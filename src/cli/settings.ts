@@ -14,6 +14,12 @@ export interface Settings {
   readonly scalingoToken: string | undefined;
   /** The platform's home on this machine: its `local.json` logs in whoever may read it. */
   readonly platformHome: string;
+  /** Of a platform on this machine. */
+  readonly repositoryFolder: string;
+  /** Folder of PostgreSQL's programs, when the operator names one. */
+  readonly postgresqlBin: string | undefined;
+  /** Where programs are looked for. */
+  readonly programPath: string;
   readonly loginFile: string;
   /** Of `TZ`; undefined when unset, and "" (which means UTC) when empty. */
   readonly timeZone: string | undefined;
@@ -28,6 +34,11 @@ export const VARIABLES: readonly { readonly name: string; readonly meaning: stri
   { name: "TIDEMARK_TOKEN", meaning: "API token to log in with" },
   { name: "SCALINGO_AUTH_URL, SCALINGO_API_TOKEN", meaning: "The same two; the token is used with this address only" },
   { name: "TIDEMARK_HOME", meaning: "Home of a platform on this machine, whose `local.json` logs in" },
+  { name: "TIDEMARK_REPOSITORY", meaning: "Repository of a platform on this machine (`repository` in its home)" },
+  {
+    name: "TIDEMARK_POSTGRESQL_BIN",
+    meaning: "Folder of PostgreSQL's programs, for commands that run without a platform",
+  },
   { name: "XDG_CONFIG_HOME", meaning: "Folder that holds the folder of the saved login (`~/.config`)" },
   { name: "TZ", meaning: "Time zone in which dates are shown" },
   { name: "NO_COLOR", meaning: "When not empty: no colours on a terminal" },
@@ -39,6 +50,7 @@ export function readSettings(
   { userHome, defaultHome }: { userHome: string; defaultHome: string },
 ): Settings {
   const read = (name: string): string | undefined => environment[name] || undefined;
+  const platformHome = read("TIDEMARK_HOME") ?? defaultHome;
   return {
     app: read("TIDEMARK_APP") ?? read("SCALINGO_APP"),
     addon: read("TIDEMARK_ADDON") ?? read("SCALINGO_ADDON"),
@@ -46,7 +58,10 @@ export function readSettings(
     token: read("TIDEMARK_TOKEN"),
     scalingoUrl: read("SCALINGO_AUTH_URL"),
     scalingoToken: read("SCALINGO_API_TOKEN"),
-    platformHome: read("TIDEMARK_HOME") ?? defaultHome,
+    platformHome,
+    repositoryFolder: read("TIDEMARK_REPOSITORY") ?? join(platformHome, "repository"),
+    postgresqlBin: read("TIDEMARK_POSTGRESQL_BIN"),
+    programPath: read("PATH") ?? "/usr/bin:/bin",
     loginFile: join(read("XDG_CONFIG_HOME") ?? join(userHome, ".config"), "tidemark", "auth.json"),
     timeZone: environment["TZ"],
     coloursWanted: read("NO_COLOR") === undefined && environment["TERM"] !== "dumb",

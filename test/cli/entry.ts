@@ -11,6 +11,7 @@ process.exitCode = await runCommandLine({
   userHome: "/nonexistent",
   defaultHome: "/nonexistent",
   hostName: "test-machine",
+  processId: process.pid,
   onInterrupt: (listener) => {
     process.on("SIGINT", listener);
     return () => process.off("SIGINT", listener);

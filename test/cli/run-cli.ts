@@ -54,6 +54,7 @@ export async function runCli(argv: readonly string[], setting: CliSetting = {}):
     userHome: "/nonexistent",
     defaultHome: "/nonexistent",
     hostName: "test-machine",
+    processId: process.pid,
     onInterrupt: () => () => undefined,
     local: {
       serve: () => Promise.resolve(0),

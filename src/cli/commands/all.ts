@@ -20,6 +20,8 @@ import { logout } from "./logout.ts";
 import { ownerResetPassword } from "./owner-reset-password.ts";
 import { regions } from "./regions.ts";
 import { repositoryRebuild } from "./repository-rebuild.ts";
+import { repositoryVerify } from "./repository-verify.ts";
+import { restore } from "./restore.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
 import { tokens } from "./tokens.ts";
@@ -60,5 +62,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   regions,
   serve,
   ownerResetPassword,
+  repositoryVerify,
   repositoryRebuild,
+  restore,
 ];
