@@ -20,7 +20,7 @@ export type OperationFacts = Pick<OperationTable, "id" | "lease_owner" | "error_
 const APP = "shop";
 
 /**
- * Two sequences, a large object, a small table, and one large enough that its dump can be met half-way: about 45 MB that hardly compress.
+ * Two sequences, a large object, a small table, and one large enough that its dump can be met half-way: about 20 MB that hardly compress.
  */
 const DATA = `
 create table customers (id bigint generated always as identity primary key, name text not null);
@@ -28,7 +28,7 @@ insert into customers (name) select 'customer ' || n from generate_series(1, 500
 create table notes (id bigint generated always as identity primary key, customer_id bigint references customers, body text);
 insert into notes (customer_id, body)
 select 1 + n % 500, (select string_agg(md5(n::text || ':' || k::text), '') from generate_series(1, 32) as k)
-from generate_series(1, 45000) as n;
+from generate_series(1, 20000) as n;
 create sequence tickets start 4000;
 select nextval('tickets'), lo_from_bytea(0, decode(repeat('00ff10', 20000), 'hex'));
 create table locked (id int);
