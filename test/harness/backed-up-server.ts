@@ -57,6 +57,11 @@ export class BackedUpServer {
     this.wal = wal;
   }
 
+  /** A folder that the server may use for a tablespace. */
+  async makeFolder(path: string): Promise<void> {
+    await makeServerFolder(path);
+  }
+
   /** Commits one row, and records the commit. */
   async commit(): Promise<LedgerEntry> {
     const id = this.#nextId++;

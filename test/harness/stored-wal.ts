@@ -68,6 +68,18 @@ export class StoredWal {
     this.#storedUntil = known.start;
   }
 
+  /** The same lineage, from a server that goes on with it. */
+  onServer(server: PostgresServer): StoredWal {
+    return new StoredWal({
+      archive: this.#archive,
+      server,
+      segmentSize: this.#segmentSize,
+      lineage: this.lineage,
+      systemId: this.systemId,
+      start: this.#storedUntil,
+    });
+  }
+
   /** Stores everything that the server has flushed. @returns the end */
   async store(): Promise<Lsn> {
     const end = parseLsn(await this.#server.value("select pg_current_wal_flush_lsn()"));
