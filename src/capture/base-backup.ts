@@ -38,6 +38,8 @@ const MANIFEST_CHANNEL_BYTES = 1024 * 1024;
 /** pg_control has this size on every platform. */
 const CONTROL_FILE_BYTES = 8192;
 const ZEROS = Buffer.alloc(512);
+/** A store that fails or hangs may be the very cause of a failure: it isn't waited for any longer. */
+const CLEAN_UP_MAX_MS = 10_000;
 
 export interface WalRange {
   readonly timeline: TimelineId;
@@ -84,7 +86,7 @@ export async function captureBaseBackup(
   } catch (error) {
     abort.abort(error);
     // Best effort, since the failure above is what counts: volumes without a manifest belong to nothing, and a sweep finds them.
-    await deleteBaseBackup(archive, request.backupId).catch(() => undefined);
+    await deleteBaseBackup(archive, request.backupId, AbortSignal.timeout(CLEAN_UP_MAX_MS)).catch(() => undefined);
     throw error;
   }
 }

@@ -17,6 +17,7 @@ const EVENTS: { readonly [Kind in ReceiverEventKind]: Extract<ReceiverEvent, { k
   "stop requested": { kind: "stop requested" },
   connected: { kind: "connected" },
   identified: { kind: "identified", from },
+  "stream alive": { kind: "stream alive" },
   "continuity broken": { kind: "continuity broken", break: { kind: "wal removed" } },
   "timeline ended": { kind: "timeline ended", next: from },
   "history stored": { kind: "history stored", from },
@@ -52,6 +53,7 @@ const GOLDEN: Record<ReceiverStateName, Partial<Record<ReceiverEventKind, string
   },
   streaming: {
     "stop requested": "stopped: disconnect, drain and end",
+    "stream alive": "streaming: ",
     "continuity broken": "gap: disconnect, record break",
     "timeline ended": "switching timeline: store history",
     "held back": "backing off: disconnect, wait for room",
@@ -94,7 +96,8 @@ test("transition() follows the written table in every state and for every event"
 test("transition() counts failures in a row and forgets them when WAL flows again", () => {
   const lost = transition({ name: "connecting", failures: 4 }, EVENTS["connection ended"]);
   assert.deepEqual(lost.effects.at(-1), { kind: "wait for time", failures: 5 });
-  assert.equal(transition({ name: "identifying", failures: 5 }, EVENTS.identified).state.failures, 0);
+  assert.equal(transition({ name: "identifying", failures: 5 }, EVENTS.identified).state.failures, 5);
+  assert.equal(transition({ name: "streaming", failures: 5 }, EVENTS["stream alive"]).state.failures, 0);
 });
 
 test("transition() reaches stopped from everywhere by one request, and stays there", () => {

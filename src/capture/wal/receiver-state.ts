@@ -42,6 +42,8 @@ export type ReceiverEvent =
   | { readonly kind: "stop requested" }
   | { readonly kind: "connected" }
   | { readonly kind: "identified"; readonly from: TimelinePosition }
+  /** The server sent something on the stream: starting it was a success, which its acceptance alone doesn't prove. */
+  | { readonly kind: "stream alive" }
   | { readonly kind: "continuity broken"; readonly break: Break }
   | { readonly kind: "timeline ended"; readonly next: TimelinePosition }
   | { readonly kind: "history stored"; readonly from: TimelinePosition }
@@ -112,8 +114,8 @@ const breakOff = (state: ReceiverState, event: Event<"continuity broken">): Tran
   effects: [{ kind: "disconnect" }, { kind: "record break", break: event.break }],
 });
 
-const stream = (_state: ReceiverState, event: { readonly from: TimelinePosition }): Transition => ({
-  state: { name: "streaming", failures: 0 },
+const stream = (state: ReceiverState, event: { readonly from: TimelinePosition }): Transition => ({
+  state: { ...state, name: "streaming" },
   effects: [{ kind: "stream", from: event.from }],
 });
 
@@ -122,6 +124,7 @@ const NOTHING: Row = {
   "stop requested": nothing,
   connected: nothing,
   identified: nothing,
+  "stream alive": nothing,
   "continuity broken": nothing,
   "timeline ended": nothing,
   "history stored": nothing,
@@ -150,6 +153,7 @@ const TABLE: { readonly [State in ReceiverStateName]: Row } = {
   streaming: {
     ...NOTHING,
     "stop requested": stop,
+    "stream alive": () => ({ state: { name: "streaming", failures: 0 }, effects: [] }),
     "continuity broken": breakOff,
     "timeline ended": (state, event) => ({
       state: { ...state, name: "switching timeline" },

@@ -112,7 +112,7 @@ export interface WalReceiverStatus {
 export class WalReceiver {
   readonly #options: WalReceiverOptions;
   readonly #budget: ByteBudget;
-  readonly #commits = new CommitTracker();
+  #commits = new CommitTracker();
   readonly #durableChanged = new WakeList();
   readonly #stateChanged = new WakeList();
   readonly #stopped = Promise.withResolvers<void>();
@@ -200,11 +200,11 @@ export class WalReceiver {
 
   /** Stores what was received, for a few seconds at most, and ends. May be called twice. */
   async close(): Promise<void> {
-    if (this.#state.name === "stopped") this.#stopped.resolve();
     this.#dispatch({ kind: "stop requested" });
     await this.#stopped.promise;
   }
 
+  /** Called once, by `startWalReceiver`. */
   start(): void {
     this.#dispatch({ kind: "start requested" });
   }
@@ -381,8 +381,11 @@ export class WalReceiver {
       spool,
       clock: this.#options.clock,
       durable: () => this.#durable,
-      onSpooled: (start, bytes) => {
+      onAlive: () => {
         this.#lastError = undefined;
+        this.#post(life, { kind: "stream alive" });
+      },
+      onSpooled: (start, bytes) => {
         this.#scanner?.push(start, bytes);
         this.#uploader?.notify();
       },
@@ -407,8 +410,14 @@ export class WalReceiver {
     const plan = this.#plan;
     if (error.code !== "wal_removed" || plan === undefined || life !== this.#life)
       return this.#post(life, { kind: "connection ended", error });
-    if (plan.fallback !== undefined && from === plan.from) return this.#stream(plan.fallback, life);
-    this.#post(life, { kind: "continuity broken", break: { kind: "wal removed" } });
+    const { fallback } = plan;
+    if (fallback === undefined || from !== plan.from)
+      return this.#post(life, { kind: "continuity broken", break: { kind: "wal removed" } });
+    try {
+      this.#stream(fallback, life);
+    } catch (failure) {
+      this.#post(life, { kind: "connection ended", error: asTidemarkError(failure) });
+    }
   }
 
   async #storeHistory(next: TimelinePosition, life: AbortController): Promise<void> {
@@ -425,7 +434,7 @@ export class WalReceiver {
     const { archive, clock } = this.#options;
     if (broken.kind === "diverged") {
       await this.#dropSpool();
-      this.#commits.reset();
+      this.#commits = new CommitTracker();
       this.#durable = undefined;
       const lineage = await this.#beginLineage(broken.reason, life.signal);
       this.#lineage = lineage;

@@ -9,10 +9,10 @@ import { WakeList } from "./wake-list.ts";
 import type { WalSpool } from "./wal-spool.ts";
 
 /** Received but not yet spooled: a few messages keep disk and socket busy at once. */
-const PENDING_PAUSE_BYTES = 4 * 1024 * 1024;
-const PENDING_RESUME_BYTES = 1024 * 1024;
+const PENDING_PAUSE_BYTES = 1024 * 1024;
+const PENDING_RESUME_BYTES = 256 * 1024;
 /** Joined for one write and one look at the records. */
-const BATCH_BYTES = 1024 * 1024;
+const BATCH_BYTES = 512 * 1024;
 /** The server cuts a silent standby at wal_sender_timeout; a second is far below any sensible value and costs 34 bytes. */
 export const STATUS_INTERVAL_MS = 1000;
 /** A held socket keeps a stopping server waiting, and hides that it is stopping: after this the connection is let go. */
@@ -34,6 +34,8 @@ export interface WalSessionOptions {
   readonly clock: Clock;
   /** The end of what is durable, undefined while unknown. */
   readonly durable: () => TimelinePosition | undefined;
+  /** The first message came. */
+  readonly onAlive: () => void;
   /** Bytes were spooled. */
   readonly onSpooled: (start: Lsn, bytes: Buffer) => void;
 }
@@ -63,6 +65,7 @@ export class WalSession {
   #isReplyDue = false;
   #sameEnd: { readonly lsn: Lsn; count: number } = { lsn: LSN_ZERO, count: 0 };
   #isStreamOver = false;
+  #isAlive = false;
 
   constructor(options: WalSessionOptions) {
     this.#options = options;
@@ -187,7 +190,7 @@ export class WalSession {
   #takeWal(start: Lsn, bytes: Buffer): void {
     if (start !== this.#received)
       throw new TidemarkError("replication_failed", "Cannot stream write-ahead log: the server left out a part of it");
-    this.#heardAtMs = this.#nowMs();
+    this.#hear();
     this.#received = advanceLsn(start, bytes.length);
     this.#pending.push({ start, bytes });
     this.#pendingBytes += bytes.length;
@@ -197,7 +200,7 @@ export class WalSession {
   }
 
   #takeKeepalive(sentUpTo: Lsn, isReplyWanted: boolean): void {
-    this.#heardAtMs = this.#nowMs();
+    this.#hear();
     if (!isReplyWanted) return;
     this.#sameEnd = { lsn: sentUpTo, count: this.#sameEnd.lsn === sentUpTo ? this.#sameEnd.count + 1 : 1 };
     // At most so often; the timer answers the rest.
@@ -206,6 +209,13 @@ export class WalSession {
       this.#isReplyDue = true;
       this.#due.wakeAll();
     }
+  }
+
+  #hear(): void {
+    this.#heardAtMs = this.#nowMs();
+    if (this.#isAlive) return;
+    this.#isAlive = true;
+    this.#options.onAlive();
   }
 
   #sendStatus(replyRequested: boolean): void {
