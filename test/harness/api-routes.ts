@@ -40,3 +40,45 @@ export function fillPath(path: string, parameters: Readonly<Record<string, strin
     return encodeURIComponent(value);
   });
 }
+
+/** One field of a body. */
+export interface BodyField {
+  /** Such as `["app", "name"]`. */
+  readonly path: readonly string[];
+  /** JSON types that it may have: `string`, `null`. */
+  readonly types: readonly string[];
+  readonly isRequired: boolean;
+}
+
+/** The fields of a body that this JSON schema describes, those inside of others too. */
+export function fieldsOf(schema: unknown, above: readonly string[] = [], isRequired = true): BodyField[] {
+  const properties = pick(schema, "properties");
+  if (typeof properties !== "object" || properties === null)
+    return [{ path: above, types: typesOf(schema), isRequired }];
+  const required = pick(schema, "required");
+  return Object.entries(properties).flatMap(([name, inner]) =>
+    fieldsOf(inner, [...above, name], isRequired && Array.isArray(required) && required.includes(name)),
+  );
+}
+
+/** A body whose fields are all of the right type, but the one at `path`, which is `value`. */
+export function bodyOf(schema: unknown, path: readonly string[] = [], value?: unknown): unknown {
+  const properties = pick(schema, "properties");
+  if (typeof properties !== "object" || properties === null) return plainValue(schema);
+  const members = Object.entries(properties).map(([name, inner]): [string, unknown] => {
+    if (path[0] !== name) return [name, bodyOf(inner)];
+    return [name, path.length === 1 ? value : bodyOf(inner, path.slice(1), value)];
+  });
+  return Object.fromEntries(members);
+}
+
+function plainValue(schema: unknown): unknown {
+  const [type] = typesOf(schema);
+  if (type === "boolean") return true;
+  if (type === "integer" || type === "number") return 1;
+  return pick(schema, "enum", 0) ?? "ordinary";
+}
+
+function typesOf(schema: unknown): string[] {
+  return [pick(schema, "type")].flat().filter((type) => typeof type === "string");
+}

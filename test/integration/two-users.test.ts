@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { readRoutes, fillPath } from "../harness/api-routes.ts";
+import { bodyOf, fillPath, readRoutes } from "../harness/api-routes.ts";
 import { collectCleanUps } from "../harness/clean-ups.ts";
 import { pick, pickList, pickText } from "../harness/pick.ts";
 import { type CommandResult, type Platform, startPlatform } from "../harness/platform.ts";
 import { makeTempFolder } from "../harness/temp-folder.ts";
 
 const PASSWORD = "a password of bob's: with colons";
+const NEW_ADDON = { addon_provider_id: "postgresql", plan_id: "postgresql-starter-512" };
 
 interface Owned {
   readonly appId: string;
@@ -97,11 +98,12 @@ describe("two users of a platform", () => {
       for (const app of ["shop", owned.appId]) {
         for (const addon of [owned.addonId, owned.resourceId, "postgresql"]) {
           const path = fillPath(route.path, { app, addon, backup: owned.backupId, id: owned.tokenId });
-          const body = { addon: { addon_provider_id: "postgresql", plan_id: "postgresql-starter-512" } };
+          // An unknown provider would be a 404 of its own.
+          const body = route.path.endsWith("/addons") ? { addon: NEW_ADDON } : bodyOf(route.bodySchema);
           const tokens = route.schemes.includes("databaseToken") ? [bob.jwt, bob.addonToken] : [bob.jwt];
           for (const token of tokens) {
             const query = route.method === "DELETE" ? "?current_name=shop" : "";
-            const sent = route.method === "POST" ? { token, body } : { token };
+            const sent = route.bodySchema === undefined ? { token } : { token, body };
             const answer = await platform.api(route.method, path + query, sent);
             assert.equal(answer.status, 404, `${route.method} ${path}: ${JSON.stringify(answer.body)}`);
             assert.doesNotMatch(JSON.stringify(answer.body), /tk-us-|@localhost|"status"|_url/);
@@ -220,8 +222,7 @@ describe("two users of a platform", () => {
   }
 
   async function makeAddon(app: string, token: string): Promise<string> {
-    const addon = { addon_provider_id: "postgresql", plan_id: "postgresql-starter-512" };
-    const { body } = await platform.api("POST", `/v1/apps/${app}/addons`, { token, body: { addon } });
+    const { body } = await platform.api("POST", `/v1/apps/${app}/addons`, { token, body: { addon: NEW_ADDON } });
     return pickText(body, "addon", "id");
   }
 
