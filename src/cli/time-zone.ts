@@ -36,8 +36,16 @@ export async function loadTimeZone(
 ): Promise<TimeZone> {
   if (variable === undefined) return (await readZoneFile(files.local)) ?? numericZone(undefined) ?? UTC;
   const name = variable.replace(/^:/, "");
-  if (name === "" || name === "UTC") return UTC;
-  if (name.startsWith("/")) return (await readZoneFile(name)) ?? UTC;
+  return name === "" ? UTC : ((await findTimeZone(name, files)) ?? UTC);
+}
+
+/** The zone that this text names, in any of the ways that `TZ` has; undefined when it names none. */
+export async function findTimeZone(
+  name: string,
+  files: TimeZoneFiles = SYSTEM_TIME_ZONE_FILES,
+): Promise<TimeZone | undefined> {
+  if (name.toUpperCase() === "UTC") return UTC;
+  if (name.startsWith("/")) return await readZoneFile(name);
   if (!name.split("/").includes("..")) {
     for (const folder of files.folders) {
       const zone = await readZoneFile(join(folder, name));
@@ -46,7 +54,7 @@ export async function loadTimeZone(
   }
   const rule = parsePosixZone(name);
   if (rule !== undefined) return { at: (instant) => posixLocalTime(rule, wholeSeconds(instant)) };
-  return numericZone(name) ?? UTC;
+  return numericZone(name);
 }
 
 async function readZoneFile(path: string): Promise<TimeZone | undefined> {

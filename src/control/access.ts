@@ -12,7 +12,17 @@ export type AddonRow = Selectable<AddonTable>;
 export type AddonFacts = AddonRow & {
   readonly app_name: string;
   readonly owner_id: AppTable["owner_id"];
-} & Pick<Selectable<DatabaseTable>, "host_id" | "major" | "port" | "version" | "status" | "status_reason">;
+} & Pick<
+    Selectable<DatabaseTable>,
+    | "host_id"
+    | "major"
+    | "port"
+    | "version"
+    | "status"
+    | "status_reason"
+    | "periodic_backups_enabled"
+    | "periodic_hour_utc"
+  >;
 
 /** States in which an addon is there for its user. */
 export const LIVE_STATES = ["provisioning", "running"] as const;
@@ -52,7 +62,14 @@ export async function findAddon(db: Db, app: AppRow, word: string): Promise<Addo
 }
 
 /** The addon that the path of the database API names, by id or resource id, if the caller's token opens it. */
-export async function findAddonOfCaller(
+export async function findAddonOfCaller(db: Db, caller: DatabaseCaller, word: string): Promise<AddonFacts> {
+  const addon = await findAddonWithBackups(db, caller, word);
+  if (!LIVE_STATES.some((state) => state === addon.state)) throw addonNotFound(word);
+  return addon;
+}
+
+/** As `findAddonOfCaller`, for what outlives a database: finds one that was removed as well. */
+export async function findAddonWithBackups(
   db: Db,
   { principal, addonId }: DatabaseCaller,
   word: string,
@@ -60,7 +77,6 @@ export async function findAddonOfCaller(
   const addon = await addonFacts(db)
     .where((match) => match.or([match(sql`addons.id`, "=", word), match("addons.resource_id", "=", word)]))
     .where("apps.owner_id", "=", principal.userId)
-    .where("addons.state", "in", LIVE_STATES)
     .executeTakeFirst();
   if (addon === undefined || (addonId !== null && addon.id !== addonId)) throw addonNotFound(word);
   return addon;
@@ -91,6 +107,8 @@ function addonFacts(db: Db) {
       "databases.version",
       "databases.status",
       "databases.status_reason",
+      "databases.periodic_backups_enabled",
+      "databases.periodic_hour_utc",
     ]);
 }
 

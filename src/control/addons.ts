@@ -2,6 +2,7 @@ import { sql, type Transaction } from "kysely";
 import { TidemarkError } from "../core/errors.ts";
 import { type AddonId, newAddonId, newObjectId } from "../core/ids.ts";
 import { randomText } from "../core/random.ts";
+import { newSchedule } from "../policy/backup-schedule.ts";
 import { type BackupPlan, findPlan, PLANS } from "../policy/plans.ts";
 import { type AddonFacts, type AppRow, findAddon, findApp, LIVE_STATES, listAddons } from "./access.ts";
 import type { ControlContext, Secrets } from "./context.ts";
@@ -92,6 +93,7 @@ async function createAddon(
   const app = await findApp(context.database.db, principal, input.app);
   const id = newAddonId();
   const keys = await newDatabaseSecrets(context);
+  const schedule = newSchedule(id, context.clock.now());
   const index = await context.database.db.transaction().execute(async (transaction) => {
     const place = await insertAddon(context, transaction, { id, app, plan });
     await transaction
@@ -104,6 +106,9 @@ async function createAddon(
         version: null,
         status: "creating",
         status_reason: null,
+        periodic_backups_enabled: schedule.isEnabled,
+        periodic_hour_utc: schedule.hourUtc,
+        periodic_last_night: schedule.lastNight,
         ...keys,
       })
       .execute();

@@ -25,24 +25,28 @@ export async function readBackup(db: Db, backupId: string): Promise<Backup | und
 }
 
 function backupQuery(db: Db) {
-  return db
-    .selectFrom("backups")
-    .innerJoin("operations", "operations.id", "backups.operation_id")
-    .select([
-      "backups.id",
-      "backups.addon_id",
-      "backups.method",
-      "backups.name",
-      "backups.size_bytes",
-      "backups.created_at",
-      "operations.state",
-      "operations.progress_bytes",
-      "operations.started_at",
-      "operations.ended_at",
-      "operations.error_code",
-      "operations.error_message",
-      "operations.error_hint",
-    ]);
+  return (
+    db
+      .selectFrom("backups")
+      .innerJoin("operations", "operations.id", "backups.operation_id")
+      // One whose removal has begun is half there at best.
+      .where("backups.removal_began_at", "is", null)
+      .select([
+        "backups.id",
+        "backups.addon_id",
+        "backups.method",
+        "backups.name",
+        "backups.size_bytes",
+        "backups.created_at",
+        "operations.state",
+        "operations.progress_bytes",
+        "operations.started_at",
+        "operations.ended_at",
+        "operations.error_code",
+        "operations.error_message",
+        "operations.error_hint",
+      ])
+  );
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof backupQuery>["executeTakeFirstOrThrow"]>>;
@@ -59,6 +63,7 @@ function backupOf(row: Row): Backup {
     createdAt: row.created_at,
     startedAt: row.started_at,
     endedAt: row.ended_at,
+    retention: null,
     error:
       row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? "", hint: row.error_hint },
   };

@@ -1,12 +1,16 @@
+import type { Transaction } from "kysely";
 import { TidemarkError } from "../core/errors.ts";
-import { newObjectId } from "../core/ids.ts";
-import { type AddonFacts, findAddonOfCaller } from "./access.ts";
+import { newObjectId, type ObjectId } from "../core/ids.ts";
+import type { UtcDay } from "../policy/utc-day.ts";
+import { type AddonFacts, findAddonOfCaller, findAddonWithBackups } from "./access.ts";
+import { readVerdicts } from "./backup-retention.ts";
 import { readBackup, readBackups } from "./backup-rows.ts";
-import type { ControlContext } from "./context.ts";
+import type { ControlContext, SchedulingContext } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
 import type { DownloadLinks } from "./download-links.ts";
-import type { Backup } from "./model.ts";
+import type { Backup, BackupRetention } from "./model.ts";
 import { insertOperation, requestCancel } from "./operations.ts";
+import type { ControlSchema } from "./schema.ts";
 import type { BackupService, DatabaseCaller, Download } from "./services.ts";
 
 /** Far above what any plan keeps. */
@@ -20,19 +24,25 @@ export function createBackupService(
 ): BackupService {
   const { db } = context.database;
   return {
-    async list(caller, word) {
-      const addon = await findAddonOfCaller(db, caller, word);
-      return await readBackups(db, { addonId: addon.id, limit: LIST_ROWS_MAX });
+    async list(caller, word, options = {}) {
+      const addon = await findAddonWithBackups(db, caller, word);
+      const verdicts = await readVerdicts(context, addon.id, options);
+      const backups = await readBackups(db, { addonId: addon.id, limit: LIST_ROWS_MAX });
+      return backups.map((backup) => withRetention(backup, verdicts));
     },
     async create(caller, word) {
       const addon = await findAddonOfCaller(db, caller, word);
       return await scheduleBackup(context, { addon, method: "manual", requestedBy: caller.principal.userId });
     },
-    show: (caller, backupId) => findBackup(context, caller, backupId),
+    async show(caller, backupId) {
+      const backup = await findBackup(context, caller, backupId);
+      const verdicts = await readVerdicts(context, backup.addonId);
+      return withRetention(backup, verdicts);
+    },
     cancel: (caller, word, backupId) => cancelBackup(context, caller, { word, backupId }),
     async archiveLink(caller, word, backupId) {
       const backup = await findBackup(context, caller, backupId);
-      const addon = await findAddonOfCaller(db, caller, word);
+      const addon = await findAddonWithBackups(db, caller, word);
       if (backup.addonId !== addon.id) throw backupNotFound(backupId);
       requireDone(backup);
       return context.links.sign(backup.id);
@@ -47,37 +57,20 @@ export function createBackupService(
   };
 }
 
-/** Adds a backup and its operation and sends the job. `backup_running` names the one that is open already. */
+function withRetention(backup: Backup, verdicts: ReadonlyMap<string, BackupRetention>): Backup {
+  return { ...backup, retention: verdicts.get(backup.id) ?? null };
+}
+
+/** Starts a backup that somebody asked for. `backup_running` names the one that is open already. */
 export async function scheduleBackup(
   context: ControlContext,
-  input: { addon: AddonFacts; method: Backup["method"]; requestedBy: DatabaseCaller["principal"]["userId"] | null },
+  input: { addon: AddonFacts; method: "manual"; requestedBy: ObjectId | null },
 ): Promise<Backup> {
   const { db } = context.database;
   requireRunning(input.addon);
-  const id = newObjectId(context.clock.now());
+  let id: ObjectId;
   try {
-    await db.transaction().execute(async (transaction) => {
-      const operation = await insertOperation(transaction, {
-        id: newObjectId(context.clock.now()),
-        kind: "logical_backup",
-        addonId: input.addon.id,
-        requestedBy: input.requestedBy,
-      });
-      await transaction
-        .insertInto("backups")
-        .values({
-          id,
-          addon_id: input.addon.id,
-          operation_id: operation.id,
-          method: input.method,
-          created_at: context.clock.now(),
-          name: null,
-          size_bytes: null,
-          sha256: null,
-        })
-        .execute();
-      await context.queue.send(operation, input.addon.host_id, transaction);
-    });
+    id = await db.transaction().execute((transaction) => insertBackup(context, transaction, { ...input, night: null }));
   } catch (error) {
     if (violatedConstraint(error, UNIQUE_VIOLATION) !== "operations_one_open") throw error;
     throw await backupRunning(context, input.addon);
@@ -85,6 +78,42 @@ export async function scheduleBackup(
   const backup = await readBackup(db, id);
   if (backup === undefined) throw new TidemarkError("bug", `The backup "${id}" that was just stored is gone`);
   return backup;
+}
+
+/** Adds a backup and its operation and sends the job; violates `operations_one_open` while another is open. */
+export async function insertBackup(
+  { clock, queue }: SchedulingContext,
+  transaction: Transaction<ControlSchema>,
+  input: {
+    addon: Pick<AddonFacts, "id" | "host_id">;
+    method: Backup["method"];
+    night: UtcDay | null;
+    requestedBy: ObjectId | null;
+  },
+): Promise<ObjectId> {
+  const id = newObjectId(clock.now());
+  const operation = await insertOperation(transaction, {
+    id: newObjectId(clock.now()),
+    kind: "logical_backup",
+    addonId: input.addon.id,
+    requestedBy: input.requestedBy,
+  });
+  await transaction
+    .insertInto("backups")
+    .values({
+      id,
+      addon_id: input.addon.id,
+      operation_id: operation.id,
+      method: input.method,
+      night: input.night,
+      created_at: clock.now(),
+      name: null,
+      size_bytes: null,
+      sha256: null,
+    })
+    .execute();
+  await queue.send(operation, input.addon.host_id, transaction);
+  return id;
 }
 
 async function backupRunning({ database }: ControlContext, addon: AddonFacts): Promise<TidemarkError> {
@@ -124,7 +153,7 @@ async function findBackup({ database }: ControlContext, caller: DatabaseCaller, 
   const backup = await readBackup(database.db, backupId);
   if (backup === undefined) throw backupNotFound(backupId);
   try {
-    await findAddonOfCaller(database.db, caller, backup.addonId);
+    await findAddonWithBackups(database.db, caller, backup.addonId);
   } catch (error) {
     throw error instanceof TidemarkError && error.code === "not_found" ? backupNotFound(backupId) : error;
   }

@@ -5,6 +5,7 @@ import { TidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import * as foundation from "./migrations/0001-foundation.ts";
 import * as continuous from "./migrations/0002-continuous.ts";
+import * as schedule from "./migrations/0003-schedule.ts";
 import type { ControlSchema } from "./schema.ts";
 
 /** Connections of one process for all but the queue, which has its own. */
@@ -17,6 +18,7 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 const MIGRATIONS: Record<string, Migration> = {
   "0001-foundation": foundation,
   "0002-continuous": continuous,
+  "0003-schedule": schedule,
 };
 
 /** Where the control database is: the private one by its socket, or the URI that the operator gave. Both `pg` and the queue take it. */
@@ -83,14 +85,16 @@ export function violatedConstraint(thrown: unknown, sqlState: string): string | 
   return thrown instanceof DatabaseError && thrown.code === sqlState ? (thrown.constraint ?? "") : undefined;
 }
 
-/** The type int8 in pg_type. */
+/** The types int8 and date in pg_type. */
 const INT8_OID = 20;
+const DATE_OID = 1082;
 
 /** Of PostgreSQL's appendix A, those that we decide by. */
 export const UNIQUE_VIOLATION = "23505";
 
-/** Bytes and counters are below 2^53 here: bigint as a number. */
+/** Bytes and counters are below 2^53 here: bigint as a number. A day stays text: as a Date it would be midnight of this machine's zone. */
 function parserOf(oid: number, format?: "text" | "binary"): (value: string) => unknown {
   if (oid === INT8_OID) return Number;
+  if (oid === DATE_OID) return (value) => value;
   return types.getTypeParser(oid, format ?? "text");
 }

@@ -1,5 +1,6 @@
 import { type AddonFacts, findAddonOfCaller, listAddonsOfUser } from "./access.ts";
 import { planNamed } from "./addons.ts";
+import { configureBackups, readPeriodicBackups } from "./backup-schedule.ts";
 import { readBackups } from "./backup-rows.ts";
 import type { ControlContext } from "./context.ts";
 import { newObjectId } from "../core/ids.ts";
@@ -14,16 +15,13 @@ export function createDatabaseService(context: ControlContext & { readonly jwtKe
   const { db } = context.database;
   return {
     authenticate: (bearer) => authenticateDatabaseCaller(context, bearer),
-    async show(caller, word) {
-      const addon = await findAddonOfCaller(db, caller, word);
-      const operation = await db
-        .selectFrom("operations")
-        .select("id")
-        .where("addon_id", "=", addon.id)
-        .where("state", "=", "running")
-        .orderBy("id", "desc")
-        .executeTakeFirst();
-      return { ...databaseOf(addon, context), currentOperationId: operation?.id ?? null };
+    show: (caller, word) => showDatabase(context, caller, word),
+    async configureBackups(caller, word, change) {
+      await configureBackups(context, caller, { word, change });
+      return await showDatabase(context, caller, word);
+    },
+    async periodicBackups(caller, word) {
+      return await readPeriodicBackups(context, await findAddonOfCaller(db, caller, word));
     },
     async recoveryWindow(caller, word) {
       const addon = await findAddonOfCaller(db, caller, word);
@@ -49,6 +47,19 @@ export function createDatabaseService(context: ControlContext & { readonly jwtKe
       return lines;
     },
   };
+}
+
+async function showDatabase(context: ControlContext, caller: DatabaseCaller, word: string): Promise<Database> {
+  const { db } = context.database;
+  const addon = await findAddonOfCaller(db, caller, word);
+  const operation = await db
+    .selectFrom("operations")
+    .select("id")
+    .where("addon_id", "=", addon.id)
+    .where("state", "=", "running")
+    .orderBy("id", "desc")
+    .executeTakeFirst();
+  return { ...databaseOf(addon, context), currentOperationId: operation?.id ?? null };
 }
 
 async function protectDatabase(
@@ -95,5 +106,6 @@ function databaseOf(addon: AddonFacts, { hostNameOf }: ControlContext): Omit<Dat
     hostname: hostNameOf(addon.resource_id),
     port: addon.port,
     createdAt: addon.created_at,
+    periodicBackups: { isEnabled: addon.periodic_backups_enabled, hourUtc: addon.periodic_hour_utc },
   };
 }

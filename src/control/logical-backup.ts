@@ -1,6 +1,6 @@
 import { captureLogicalBackup } from "../capture/logical-backup.ts";
 import { isErrorCode, TidemarkError } from "../core/errors.ts";
-import type { ObjectId } from "../core/ids.ts";
+import { newObjectId, type ObjectId } from "../core/ids.ts";
 import { BACKUP_ROLE } from "../instances/managed-roles.ts";
 import type { ServiceUser } from "../instances/service-user.ts";
 import { type Connection, withSession } from "../postgres/connection.ts";
@@ -10,6 +10,7 @@ import { type LogicalManifest, readLogicalManifest } from "../repository/logical
 import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
 import type { OperationHandler, OperationWork, StoreResult } from "./operation-runner.ts";
+import { insertOperationUnlessOpen } from "./operations.ts";
 
 /** How a dump's session names itself: this, the backup's id, and a word of the attempt's own. */
 const DUMP_SESSION_PREFIX = "tidemark-dump-";
@@ -33,14 +34,14 @@ export function logicalBackupHandler(context: ControlContext, place: LogicalBack
     const object = { databaseId: backup.addonId, backupId: backup.id };
     const readCommitted = () => readLogicalManifest(place.repository, object, identity, { signal: work.signal });
     const committed = await readCommitted();
-    if (committed !== undefined) return storeManifest(backup.id, committed);
+    if (committed !== undefined) return storeManifest(context, backup, committed);
     try {
-      return storeManifest(backup.id, await capture(context, place, { backup, work }));
+      return storeManifest(context, backup, await capture(context, place, { backup, work }));
     } catch (error) {
       // A worker that was thought dead has committed meanwhile: its backup is as good.
       const other = isErrorCode(error, "object_exists") ? await readCommitted() : undefined;
       if (other === undefined) throw error;
-      return storeManifest(backup.id, other);
+      return storeManifest(context, backup, other);
     }
   };
 }
@@ -57,6 +58,7 @@ async function readRequest({ database }: ControlContext, operationId: ObjectId) 
       "backups.addon_id as addonId",
       "backups.method as method",
       "addons.resource_id as resourceId",
+      "databases.host_id as hostId",
       "databases.major as major",
       "databases.port as port",
       "databases.recipient as recipient",
@@ -124,7 +126,8 @@ async function endLeftoverDumps(
   });
 }
 
-function storeManifest(backupId: Request["id"], manifest: LogicalManifest): StoreResult {
+/** The backup is there, so an older one may go: that is an operation of its own, which no backup waits for. */
+function storeManifest({ clock, queue }: ControlContext, backup: Request, manifest: LogicalManifest): StoreResult {
   return async (transaction) => {
     await transaction
       .updateTable("backups")
@@ -133,7 +136,14 @@ function storeManifest(backupId: Request["id"], manifest: LogicalManifest): Stor
         size_bytes: manifest.archive.sizeBytes,
         sha256: manifest.archive.sha256,
       })
-      .where("id", "=", backupId)
+      .where("id", "=", backup.id)
       .execute();
+    const id = newObjectId(clock.now());
+    const expiry = await insertOperationUnlessOpen(transaction, {
+      id,
+      kind: "expire_backups",
+      addonId: backup.addonId,
+    });
+    if (expiry !== undefined) await queue.send(expiry, backup.hostId, transaction);
   };
 }

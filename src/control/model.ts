@@ -78,7 +78,19 @@ export interface Database {
   readonly hostname: string;
   readonly port: number | null;
   readonly createdAt: Date;
+  readonly periodicBackups: Pick<PeriodicBackups, "isEnabled" | "hourUtc">;
   readonly currentOperationId: ObjectId | null;
+}
+
+/** The daily logical backup of a database. */
+export interface PeriodicBackups {
+  readonly isEnabled: boolean;
+  /** 0 to 23. Kept while it is off. */
+  readonly hourUtc: number;
+  /** The next ones, earliest first; the first lies in the past when it is due and waits. Empty while it is off. */
+  readonly nextRuns: readonly Date[];
+  /** Why a due one has not begun, for people; null when none is due. */
+  readonly waitsBecause: string | null;
 }
 
 export interface Variable {
@@ -103,8 +115,18 @@ export interface Backup {
   readonly createdAt: Date;
   readonly startedAt: Date | null;
   readonly endedAt: Date | null;
+  /** What the plan makes of it; null where it wasn't asked for. */
+  readonly retention: BackupRetention | null;
   /** Why it failed and what to do; null unless `error`. */
   readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
+}
+
+export interface BackupRetention {
+  readonly isKept: boolean;
+  /** Not removed before; null where no date is set. */
+  readonly keptUntil: Date | null;
+  /** For people: why it is kept, or why it goes. */
+  readonly reason: string;
 }
 
 /** One line of `tidemark status`. */

@@ -1,4 +1,4 @@
-import type { Kysely } from "kysely";
+import type { Transaction } from "kysely";
 import { controlFailure } from "./control-failure.ts";
 import type { Clock } from "../core/clock.ts";
 import { asTidemarkError, TidemarkError } from "../core/errors.ts";
@@ -33,7 +33,7 @@ export interface OperationWork {
  * puts it off when the failure is transient. It may be begun again after any interruption, so each of its steps bears repeating.
  */
 export type OperationHandler = (work: OperationWork) => Promise<StoreResult>;
-export type StoreResult = (transaction: Kysely<ControlSchema>) => Promise<void>;
+export type StoreResult = (transaction: Transaction<ControlSchema>) => Promise<void>;
 
 export interface OperationRunnerOptions {
   readonly database: ControlDatabase;

@@ -89,6 +89,25 @@ export async function releaseLeases({ db }: ControlDatabase, ownerPrefix: string
     .execute();
 }
 
+/** Adds an operation of the platform's own unless one of its kind is open for the database already; undefined then. */
+export async function insertOperationUnlessOpen(
+  db: Db,
+  input: { id: ObjectId; kind: OperationKind; addonId: AddonId },
+): Promise<OperationRow | undefined> {
+  return await db
+    .insertInto("operations")
+    .values({ id: input.id, kind: input.kind, addon_id: input.addonId })
+    // Names the index `operations_one_open`.
+    .onConflict((conflict) =>
+      conflict
+        .columns(["addon_id", "kind"])
+        .where(sql.ref("state"), "in", sql`('scheduled', 'running')`)
+        .doNothing(),
+    )
+    .returningAll()
+    .executeTakeFirst();
+}
+
 export type OperationEnd =
   | { readonly state: "done" }
   | { readonly state: "error"; readonly error: TidemarkError }

@@ -13,7 +13,8 @@ const POLLING_INTERVAL_SECONDS = 2;
 
 /** The queues. Those of a host are its own, since only it can touch its servers. */
 export function queueName(kind: OperationKind, hostId: string): string {
-  if (kind === "logical_backup") return "logical-backup";
+  // Whoever can take backups can remove them.
+  if (kind === "logical_backup" || kind === "expire_backups") return "logical-backup";
   if (kind === "base_backup") return "base-backup";
   return `host-${hostId}`;
 }

@@ -5,6 +5,7 @@ import { asTidemarkError } from "../core/errors.ts";
 import { ORPHAN_GRACE_MS, sweepLogicalOrphans } from "../repository/logical-backups.ts";
 import { openPhysicalArchive } from "../repository/physical-archive.ts";
 import type { Repository } from "../repository/repository.ts";
+import { expireLogicalBackups } from "./backup-retention.ts";
 import type { ControlContext } from "./context.ts";
 import { expireContinuousBackups } from "./continuous-retention.ts";
 import type { AddonTable, DatabaseTable } from "./schema.ts";
@@ -18,7 +19,7 @@ const LOOK_INTERVAL_MS = 10 * 60_000;
 const INTERVAL_HOURS = 1;
 
 /**
- * Keeps the repository in order about once an hour: takes away what recovery windows no longer need, and what interrupted uploads and deletions
+ * Keeps the repository in order about once an hour: takes away what plans and recovery windows no longer need, and what interrupted uploads and deletions
  * left behind. Any number of workers may run it: a row says when it last began, and whoever moves that on does it next.
  */
 export class RepositoryUpkeep {
@@ -91,6 +92,7 @@ async function keepDatabase(
   { row, before, signal }: { row: DatabaseRow; before: Date; signal: AbortSignal },
 ): Promise<void> {
   const databaseId = row.addon_id;
+  await expireLogicalBackups(context, repository, { addonId: databaseId, signal });
   const identity = await context.secrets.unwrapDatabaseKey(databaseId, row.wrapped_identity);
   const removed = await sweepLogicalOrphans(repository, { databaseId, identity, before }, { signal });
   if (removed.length > 0)

@@ -1,4 +1,5 @@
 import { asTidemarkError } from "../core/errors.ts";
+import { schedulePeriodicBackups } from "./backup-schedule.ts";
 import { scheduleBaseBackups } from "./base-backup-schedule.ts";
 import type { SchedulingContext } from "./context.ts";
 import { listUnattendedOperations } from "./operations.ts";
@@ -9,7 +10,7 @@ const TICK_MS = 2000;
 const SENT_PER_TICK_MAX = 200;
 
 /**
- * Looks every two seconds for what is due: base backups, and operations that nobody holds (those put off, those whose job got lost, those
+ * Looks every two seconds for what is due: daily and base backups, and operations that nobody holds (those put off, those whose job got lost, those
  * of dead workers). Any number of schedulers may run: a job waits once for each operation, and a claim decides.
  */
 export class Scheduler {
@@ -48,5 +49,6 @@ export class Scheduler {
     const unattended = await listUnattendedOperations(database, SENT_PER_TICK_MAX);
     for (const operation of unattended) await queue.send(operation, operation.host_id);
     await scheduleBaseBackups(this.#context);
+    await schedulePeriodicBackups(this.#context);
   }
 }

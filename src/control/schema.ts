@@ -1,5 +1,6 @@
 import type { Generated, Selectable } from "kysely";
 import type { AddonId, ObjectId } from "../core/ids.ts";
+import type { UtcDay } from "../policy/utc-day.ts";
 
 /** The control database's tables as kysely sees them; `migrations/` makes them. Every instant is `timestamptz`, every size bytes. */
 export interface ControlSchema {
@@ -100,10 +101,21 @@ export interface DatabaseTable {
   /** age recipient that this database's backups are encrypted to, and its identity. */
   recipient: string;
   wrapped_identity: Buffer;
+  periodic_backups_enabled: Generated<boolean>;
+  /** 0 to 23, UTC. */
+  periodic_hour_utc: Generated<number>;
+  /** The newest night that is settled: it had its periodic backup, or passed before the schedule was asked for. */
+  periodic_last_night: Generated<UtcDay>;
   created_at: Generated<Date>;
 }
 
-export type OperationKind = "provision" | "reconfigure" | "remove" | "logical_backup" | "base_backup";
+export type OperationKind =
+  | "provision"
+  | "reconfigure"
+  | "remove"
+  | "logical_backup"
+  | "base_backup"
+  | "expire_backups";
 export type OperationState = "scheduled" | "running" | "done" | "error";
 
 /** Long work. The queue's job carries only the id; state, progress and lease are here. */
@@ -136,9 +148,13 @@ export interface BackupTable {
   addon_id: AddonId;
   operation_id: ObjectId;
   method: "periodic" | "manual";
+  /** The night that a periodic one is of; null for manual ones. One backup for each. */
+  night: UtcDay | null;
   name: string | null;
   size_bytes: number | null;
   sha256: string | null;
+  /** When its removal began: from then on it is offered to nobody, and the row goes after the bytes. */
+  removal_began_at: Generated<Date | null>;
   created_at: Generated<Date>;
 }
 

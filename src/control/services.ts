@@ -6,6 +6,7 @@ import type {
   Backup,
   Database,
   DatabaseHealth,
+  PeriodicBackups,
   Plan,
   Principal,
   RecoveryWindow,
@@ -83,6 +84,14 @@ export interface DatabaseService {
   /** Whom an addon token or a user's JWT stands for; `unauthenticated` otherwise. The first opens one addon, the second all of its user. */
   authenticate(bearer: string): Promise<DatabaseCaller>;
   show(caller: DatabaseCaller, addon: string): Promise<Database>;
+  /** Sets when the daily logical backup is taken, and whether; what the change leaves out stays. `invalid_fields` for an hour that is none. */
+  configureBackups(
+    caller: DatabaseCaller,
+    addon: string,
+    change: { readonly isEnabled?: boolean; readonly hourUtc?: number },
+  ): Promise<Database>;
+  /** The daily logical backup: its next runs, and what delays one that is due. */
+  periodicBackups(caller: DatabaseCaller, addon: string): Promise<PeriodicBackups>;
   /** What can be restored by continuous backups. */
   recoveryWindow(caller: DatabaseCaller, addon: string): Promise<RecoveryWindow>;
   /** Chooses what gives way when continuous backups stall for long; the server takes it up at once. */
@@ -98,10 +107,14 @@ export interface DatabaseCaller {
 }
 
 export interface BackupService {
-  /** Newest first. */
-  list(caller: DatabaseCaller, addon: string): Promise<Backup[]>;
+  /**
+   * Newest first, each with its retention; also what is left of a removed database. With the name of another plan, the retention is what that one
+   * would keep; `invalid_fields` when there is no such plan.
+   */
+  list(caller: DatabaseCaller, addon: string, options?: { plan?: string }): Promise<Backup[]>;
   /** `backup_running` (409) while one runs, `conflict` while the database is not running. */
   create(caller: DatabaseCaller, addon: string): Promise<Backup>;
+  /** With its retention; also of a removed database. */
   show(caller: DatabaseCaller, backupId: string): Promise<Backup>;
   /** Ends a scheduled or running backup as `error` with the code `cancelled`; `conflict` when it has ended already. */
   cancel(caller: DatabaseCaller, addon: string, backupId: string): Promise<Backup>;

@@ -17,6 +17,11 @@ export const BackupJson = z
     created_at: timestamp,
     started_at: optionalTimestamp,
     ended_at: optionalTimestamp,
+    kept_until: optionalTimestamp.openapi({ description: "Not removed before; null where no date is set" }),
+    kept_because: z
+      .string()
+      .nullable()
+      .openapi({ description: "Why the plan keeps it; null in lists of other things, and once it goes" }),
     error: z.object({ code: z.string(), message: z.string(), hint: z.string().nullable() }).nullable(),
   })
   .openapi("Backup");
@@ -29,7 +34,7 @@ const listBackups = createRoute({
   operationId: "listBackups",
   method: "get",
   path: "/api/databases/{addon}/backups",
-  summary: "List the logical backups of a database, newest first",
+  summary: "List the logical backups of a database, newest first; also those that a removed one left",
   ...byDatabaseToken,
   request: { params: addonParams },
   responses: {
@@ -115,6 +120,8 @@ export function viewBackup(backup: Backup): z.infer<typeof BackupJson> {
     created_at: backup.createdAt.toISOString(),
     started_at: backup.startedAt?.toISOString() ?? null,
     ended_at: backup.endedAt?.toISOString() ?? null,
+    kept_until: backup.retention?.keptUntil?.toISOString() ?? null,
+    kept_because: backup.retention?.isKept === true ? backup.retention.reason : null,
     error: backup.error,
   };
 }

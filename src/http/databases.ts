@@ -1,9 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Database } from "../control/model.ts";
-import { answer, refusals, timestamp } from "./api-schemas.ts";
+import { answer, bodyRefusals, refusals, timestamp } from "./api-schemas.ts";
 import { byDatabaseToken } from "./authentication.ts";
 import type { Router } from "./context.ts";
-import { pathName } from "./validation.ts";
+import { fields, jsonBody, pathName } from "./validation.ts";
 
 const Feature = z.object({ name: z.string(), status: z.string() }).openapi("DatabaseFeature");
 const Instance = z
@@ -62,9 +62,41 @@ const showDatabase = createRoute({
   responses: { 200: answer("The database", z.object({ database: DatabaseJson })), ...refusals(401, 404) },
 });
 
+const hourUtc = z
+  .int({ error: "must be a whole number" })
+  .min(0, { error: "must be an hour from 0 to 23" })
+  .max(23, { error: "must be an hour from 0 to 23" });
+const DatabaseChange = fields({
+  periodic_backups_scheduled_at: hourUtc.nullish().openapi({ description: "An hour, UTC; null changes nothing" }),
+  periodic_backups_enabled: z
+    .boolean({ error: "must be true or false" })
+    .nullish()
+    .openapi({ description: "Whether the daily backup is taken; null changes nothing" }),
+});
+
+const changeDatabase = createRoute({
+  operationId: "changeDatabase",
+  method: "patch",
+  path: "/api/databases/{addon}",
+  summary: "Change when a database is backed up",
+  ...byDatabaseToken,
+  request: { params: z.object({ addon: pathName }), body: jsonBody(fields({ database: DatabaseChange })) },
+  responses: { 200: answer("The database", z.object({ database: DatabaseJson })), ...bodyRefusals(401, 404) },
+});
+
 export function registerDatabases(router: Router): void {
   router.openapi(showDatabase, async (c) => {
     const database = await c.var.face.services.databases.show(c.var.caller, c.req.valid("param").addon);
+    return c.json({ database: viewDatabase(database, c.var.face.region.name) }, 200);
+  });
+  router.openapi(changeDatabase, async (c) => {
+    const { periodic_backups_scheduled_at: hour, periodic_backups_enabled: enabled } = c.req.valid("json").database;
+    const change = {
+      ...(hour === undefined || hour === null ? {} : { hourUtc: hour }),
+      ...(enabled === undefined || enabled === null ? {} : { isEnabled: enabled }),
+    };
+    const { databases } = c.var.face.services;
+    const database = await databases.configureBackups(c.var.caller, c.req.valid("param").addon, change);
     return c.json({ database: viewDatabase(database, c.var.face.region.name) }, 200);
   });
 }
@@ -89,8 +121,8 @@ function viewDatabase(database: Database, region: string): z.infer<typeof Databa
     current_operation_id: database.currentOperationId,
     features: [],
     instances: [viewInstance(database)],
-    periodic_backups_enabled: false,
-    periodic_backups_scheduled_at: [],
+    periodic_backups_enabled: database.periodicBackups.isEnabled,
+    periodic_backups_scheduled_at: [database.periodicBackups.hourUtc],
     maintenance_window: DEFAULT_MAINTENANCE_WINDOW,
   };
 }

@@ -2,11 +2,13 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { registerAddonProviders } from "./addon-providers.ts";
 import { registerAddons } from "./addons.ts";
 import { registerApps } from "./apps.ts";
+import { registerBackupRetention } from "./backup-retention.ts";
 import { registerBackups } from "./backups.ts";
 import type { FaceEnv, Router } from "./context.ts";
 import { registerDatabases } from "./databases.ts";
 import { registerDownloads } from "./downloads.ts";
 import { registerHealth } from "./health.ts";
+import { registerPeriodicBackups } from "./periodic-backups.ts";
 import { registerRecoveryWindow } from "./recovery-window.ts";
 import { registerRegions } from "./regions.ts";
 import { registerStatus } from "./status.ts";
@@ -33,6 +35,8 @@ export function registerRoutes(router: Router): void {
   registerStatus(router);
   registerDatabases(router);
   registerRecoveryWindow(router);
+  registerPeriodicBackups(router);
   registerBackups(router);
+  registerBackupRetention(router);
   registerDownloads(router);
 }

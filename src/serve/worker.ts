@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { expireBackupsHandler } from "../control/backup-retention.ts";
 import { baseBackupHandler } from "../control/base-backup.ts";
 import { logicalBackupHandler } from "../control/logical-backup.ts";
 import { OperationRunner } from "../control/operation-runner.ts";
@@ -40,6 +41,7 @@ export async function serveWorker({ config, clock, signals }: ServeOptions): Pro
     handlers: {
       logical_backup: logicalBackupHandler(context, place),
       base_backup: baseBackupHandler(context, place),
+      expire_backups: expireBackupsHandler(context, repository),
     },
   });
   const streams = new WalStreams(context, {

@@ -67,6 +67,7 @@ const database: Database = {
   hostname: "127.0.0.1",
   port: 15_432,
   createdAt: AT,
+  periodicBackups: { isEnabled: true, hourUtc: 4 },
   currentOperationId: null,
 };
 export const BACKUP: Backup = {
@@ -80,6 +81,7 @@ export const BACKUP: Backup = {
   createdAt: AT,
   startedAt: AT,
   endedAt: AT,
+  retention: { isKept: true, keptUntil: null, reason: "One of the newest 10 manual backups" },
   error: null,
 };
 
@@ -174,6 +176,17 @@ const databases: Services["databases"] = {
     knownAddon(id);
     return database;
   },
+  configureBackups: async (_caller, id, { isEnabled, hourUtc }) => {
+    knownAddon(id);
+    const { periodicBackups: now } = database;
+    const changed = { isEnabled: isEnabled ?? now.isEnabled, hourUtc: hourUtc ?? now.hourUtc };
+    return { ...database, periodicBackups: changed };
+  },
+  periodicBackups: async (_caller, id) => {
+    knownAddon(id);
+    const nextRuns = [new Date("2026-11-23T04:12:05.000Z"), new Date("2026-11-24T04:12:05.000Z")];
+    return { ...database.periodicBackups, nextRuns, waitsBecause: null };
+  },
   recoveryWindow: async (_caller, id) => {
     knownAddon(id);
     return {
@@ -208,9 +221,12 @@ const oneBackup = (id: string): Backup => {
 };
 
 const backups: Services["backups"] = {
-  list: async (_caller, id) => {
+  list: async (_caller, id, { plan: asked } = {}) => {
     knownAddon(id);
-    return [BACKUP];
+    if (asked === undefined || asked === plan.name) return [BACKUP];
+    if (asked !== "postgresql-business-512")
+      throw new TidemarkError("invalid_fields", "There is no such plan", { fields: { plan: ["is unknown"] } });
+    return [{ ...BACKUP, retention: { isKept: false, keptUntil: null, reason: "The plan keeps none" } }];
   },
   create: async (_caller, id) => {
     knownAddon(id);

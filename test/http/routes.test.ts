@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
+import { pick } from "../harness/pick.ts";
 import { ADDON_ID, ALICE, APP_ID, ARCHIVE, BACKUP_ID, SIGNATURE } from "./in-memory-services.ts";
 import { basic, bearer, openFace } from "./open-face.ts";
 
@@ -71,6 +72,8 @@ const BACKUP = {
   name: "20261122140000_my_app_4553",
   size: ARCHIVE.length,
   progress_bytes: 1_000_000,
+  kept_until: null,
+  kept_because: "One of the newest 10 manual backups",
   created_at: AT,
   started_at: AT,
   ended_at: AT,
@@ -334,12 +337,81 @@ describe("the database API", () => {
               private_ip: null,
             },
           ],
-          periodic_backups_enabled: false,
-          periodic_backups_scheduled_at: [],
+          periodic_backups_enabled: true,
+          periodic_backups_scheduled_at: [4],
           maintenance_window: { weekday_utc: 2, starting_hour_utc: 22, duration_in_hour: 8 },
         },
       });
     }
+  });
+
+  test("PATCH /api/databases/ADDON takes an hour and a switch, ignores what is null or foreign, and answers the hours as a list", async () => {
+    const patch = async (database: unknown) => {
+      const reply = await face.request(`/api/databases/${ADDON_ID}`, {
+        ...asAddon,
+        method: "PATCH",
+        json: { database },
+      });
+      const { status, body } = await answerOf(reply);
+      const shown = [
+        pick(body, "database", "periodic_backups_enabled"),
+        pick(body, "database", "periodic_backups_scheduled_at"),
+      ];
+      return { status, shown, errors: pick(body, "errors") };
+    };
+    const accepted = async (database: unknown) => {
+      const { status, shown } = await patch(database);
+      assert.equal(status, 200);
+      return shown;
+    };
+    assert.deepEqual(await accepted({ periodic_backups_scheduled_at: 6, periodic_backups_enabled: true }), [true, [6]]);
+    assert.deepEqual(await accepted({ periodic_backups_scheduled_at: 0 }), [true, [0]]);
+    assert.deepEqual(await accepted({ periodic_backups_enabled: false }), [false, [4]]);
+    const idle = { periodic_backups_scheduled_at: null, periodic_backups_enabled: null, maintenance_window: {} };
+    assert.deepEqual(await accepted(idle), [true, [4]]);
+    for (const hour of [24, -1, 1.5, "3", [3], true]) {
+      const { status, errors } = await patch({ periodic_backups_scheduled_at: hour });
+      assert.equal(status, 422, JSON.stringify(hour));
+      assert.deepEqual(Object.keys(errors ?? {}), ["periodic_backups_scheduled_at"]);
+    }
+    const { status, errors } = await patch({ periodic_backups_enabled: "yes" });
+    assert.deepEqual([status, errors], [422, { periodic_backups_enabled: ["must be true or false"] }]);
+  });
+
+  test("GET /api/databases/ADDON/periodic_backups tells the next runs", async () => {
+    assert.deepEqual(await answerOf(await face.request(`/api/databases/${ADDON_ID}/periodic_backups`, asAddon)), {
+      status: 200,
+      body: {
+        periodic_backups: {
+          enabled: true,
+          scheduled_at: [4],
+          next_runs: ["2026-11-23T04:12:05.000Z", "2026-11-24T04:12:05.000Z"],
+          waits_because: null,
+        },
+      },
+    });
+  });
+
+  test("GET /api/databases/ADDON/retention gives a verdict for each backup, of another plan too", async () => {
+    const verdict = {
+      id: BACKUP_ID,
+      method: "manual",
+      status: "done",
+      size: ARCHIVE.length,
+      created_at: AT,
+      kept: true,
+      kept_until: null,
+      reason: "One of the newest 10 manual backups",
+    };
+    const path = `/api/databases/${ADDON_ID}/retention`;
+    assert.deepEqual(await answerOf(await face.request(`${path}?`, asAddon)), {
+      status: 200,
+      body: { retention: [verdict] },
+    });
+    const other = await answerOf(await face.request(`${path}?plan=postgresql-business-512`, asAddon));
+    assert.deepEqual(other.body, { retention: [{ ...verdict, kept: false, reason: "The plan keeps none" }] });
+    const unknown = await answerOf(await face.request(`${path}?plan=tiny`, asAddon));
+    assert.equal(unknown.status, 422);
   });
 
   test("backups are listed, made, shown, cancelled and linked", async () => {

@@ -7,6 +7,7 @@ import { addonsRemove } from "./addons-remove.ts";
 import { apps } from "./apps.ts";
 import { backups } from "./backups.ts";
 import { backupsCancel } from "./backups-cancel.ts";
+import { backupsConfig } from "./backups-config.ts";
 import { backupsCreate } from "./backups-create.ts";
 import { backupsDownload } from "./backups-download.ts";
 import { create } from "./create.ts";
@@ -22,6 +23,7 @@ import { regions } from "./regions.ts";
 import { repositoryRebuild } from "./repository-rebuild.ts";
 import { repositoryVerify } from "./repository-verify.ts";
 import { restore } from "./restore.ts";
+import { retentionPreview } from "./retention-preview.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
 import { tokens } from "./tokens.ts";
@@ -53,11 +55,13 @@ export const COMMANDS: readonly CommandSpec[] = [
   addonsInfo,
   addonsRemove,
   backups,
+  backupsConfig,
   backupsCreate,
   backupsCancel,
   backupsDownload,
   databasePitrRecoveryWindow,
   databasePitrConfig,
+  retentionPreview,
   status,
   regions,
   serve,
