@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { ClientConfig } from "pg";
+import { runtimeFolder } from "../../src/instances/runtime-folder.ts";
 import { type CleanUp, makeTempFolder } from "./temp-folder.ts";
 
 const TOP = resolve(import.meta.dirname, "../..");
@@ -274,6 +275,8 @@ export async function preparePlatform(cleanUp: CleanUp, options: PlatformOptions
     await platform.stop();
     await endServers(home);
     await rm(home, { recursive: true, force: true, maxRetries: 3 });
+    // Kept by the platform for its next start, of which there is none.
+    await rm(runtimeFolder({ home, uid: runAs?.uid ?? process.getuid?.() ?? 0 }), { recursive: true, force: true });
     for (const remove of removals) await remove();
   });
   return platform;
