@@ -6,8 +6,9 @@ import type { StandbyMinimums } from "./wal/record.ts";
 /** Path in a data folder. It is written last by a restore: without it the server refuses to start. */
 export const CONTROL_FILE_PATH = "global/pg_control";
 
-/** Versions of the file: 1300 is PostgreSQL 13 to 17, 1800 is 18, which put one byte before the nonce. */
+/** Versions of the file: 1300 is PostgreSQL 13 to 16, 1700 is 17, and 1800 is 18, which put one byte before the nonce. */
 const VERSION_13 = 1300;
+const VERSION_17 = 1700;
 const VERSION_18 = 1800;
 /** Offsets in ControlFileData on 64-bit little-endian machines; src/include/catalog/pg_control.h */
 const AT = {
@@ -70,7 +71,7 @@ export function parseControlFile(bytes: Buffer): ControlFile {
   if (bytes.length < CRC_AT_18 + 4)
     throw new TidemarkError("object_corrupt", "Cannot read pg_control: it is cut short");
   const version = bytes.readUInt32LE(AT.version);
-  if (version !== VERSION_13 && version !== VERSION_18)
+  if (version !== VERSION_13 && version !== VERSION_17 && version !== VERSION_18)
     throw new TidemarkError("format_too_new", `Cannot read pg_control: version "${version}" is unknown`, {
       hint: "Use a version of Tidemark that knows this major version of PostgreSQL",
     });
