@@ -23,6 +23,7 @@ const RETRY_DELAY_MS = 500;
 const RETRY_DELAY_MAX_MS = 30_000;
 /** Read by the server's user alone. */
 const FILE_MODE = 0o600;
+const FIRST_WITH_HISTORY = 2;
 /** History of a timeline id that is given out to somebody else: only its presence counts, since nothing ever follows it. */
 const PLACEHOLDER = "# This timeline's id is taken.\n";
 
@@ -185,7 +186,8 @@ async function writeHistories({ folder, lineage, nextTimeline, owner, branch }: 
   const write = (timeline: TimelineId, content: string): Promise<void> =>
     writeOwnedFile(join(folder, "histories", historyFileName(timeline)), content, owner);
   for (const [timeline, history] of lineage.histories) await write(timeline, history.content);
-  for (let id = branch.timeline + 1; id < nextTimeline; id++) {
+  // The branch's own timeline must have one too, unless it is the first: a cluster may have come to us on a later one.
+  for (let id = Math.max(branch.timeline, FIRST_WITH_HISTORY); id < nextTimeline; id++) {
     const timeline = toTimelineId(id);
     if (!lineage.histories.has(timeline)) await write(timeline, PLACEHOLDER);
   }

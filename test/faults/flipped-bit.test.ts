@@ -38,8 +38,9 @@ async function damage(t: TestContext, pattern: RegExp, offsetBytes: number = OFF
 
 suite("a flipped bit in a stored object", () => {
   before(async () => {
-    scene = await BackedUpServer.open({ after: (clean) => void cleanUps.push(clean) }, (store) =>
-      withFaults(store, faults),
+    scene = await BackedUpServer.open(
+      { after: (clean) => void cleanUps.push(clean) },
+      { wrap: (store) => withFaults(store, faults) },
     );
     await writeDatabaseKey(await openRepository(scene.archive.store), "ad-test", Buffer.from("a wrapped identity"));
     await scene.backUp();

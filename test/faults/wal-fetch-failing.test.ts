@@ -44,7 +44,7 @@ function withWalFault(store: Store): Store {
 
 suite("write-ahead log that can't be fetched while a copy recovers", () => {
   before(async () => {
-    scene = await BackedUpServer.open(cleanUp, withWalFault);
+    scene = await BackedUpServer.open(cleanUp, { wrap: withWalFault });
     await scene.backUp();
     await scene.commitAndStore(5);
     await scene.server.query("select pg_switch_wal()");

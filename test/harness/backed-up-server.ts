@@ -32,13 +32,19 @@ export class BackedUpServer {
   readonly entries: LedgerEntry[] = [];
   #nextId = 1;
 
-  /** @param wrap what lies between the repository and its folder */
-  static async open(cleanUp: CleanUp, wrap?: (store: Store) => Store): Promise<BackedUpServer> {
+  /**
+   * @param options.wrap what lies between the repository and its folder
+   * @param options.archive another server's, whose place this one takes: it begins a lineage of its own
+   */
+  static async open(
+    cleanUp: CleanUp,
+    options: { readonly wrap?: (store: Store) => Store; readonly archive?: PhysicalArchive } = {},
+  ): Promise<BackedUpServer> {
     const server = await startPostgresServer(cleanUp, {
       segmentSizeMb: 1,
       settings: { ...KEEP_WAL, track_commit_timestamp: "on", max_prepared_transactions: "5" },
     });
-    const archive = await makePhysicalArchive(cleanUp, wrap);
+    const archive = options.archive ?? (await makePhysicalArchive(cleanUp, options.wrap));
     const wal = await StoredWal.begin(archive, server, SEGMENT_SIZE);
     await makeServerFolder(join(server.folder, "space"));
     await server.query(`create tablespace extra location '${join(server.folder, "space")}'`);

@@ -3,8 +3,9 @@ import { appendFile, readFile, readlink, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { Client } from "pg";
+import { TidemarkError } from "../../src/core/errors.ts";
 import { formatLsn, parseLsn, toTimelineId } from "../../src/core/lsn.ts";
-import { parseTimestamp } from "../../src/core/timestamp.ts";
+import { parseTimestamp, timestampFromDate } from "../../src/core/timestamp.ts";
 import { verifyPhysicalObjects } from "../../src/repository/verify-objects.ts";
 import { readRestoreFacts } from "../../src/restore/facts.ts";
 import { openBranch } from "../../src/restore/branch.ts";
@@ -69,6 +70,33 @@ suite("restores along branches of history", { concurrency: 2 }, () => {
     const last = scene.entries.at(-1);
     assert.ok(last !== undefined);
     assert.equal(await ledgerOf(first), scene.idsUntil(last));
+  });
+
+  test("R3: of a server that another one has taken the place of, its own times stay restorable, and those between are refused", async (t) => {
+    const old = await BackedUpServer.open(t);
+    await old.backUp();
+    await old.commitAndStore(3);
+    const tablespaces = await spaces(t, old.server);
+    await old.server.stop();
+    const between = new Date();
+    const taker = await BackedUpServer.open(t, { archive: old.archive });
+    await taker.backUp();
+    await taker.commitAndStore(3);
+    for (const scene of [old, taker]) {
+      const entry = scene.entries[1];
+      assert.ok(entry !== undefined);
+      const target = { kind: "time", time: parseTimestamp(entry.time) } as const;
+      const { plan: planned } = await plan(t, old.archive, { target, tablespaces });
+      assert.deepEqual([planned.lineage, planned.target.lastCommit?.xid], [scene.wal.lineage, entry.xid]);
+    }
+    const target = { kind: "time", time: timestampFromDate(between) } as const;
+    await assert.rejects(plan(t, old.archive, { target, tablespaces }), (error) => {
+      assert.ok(error instanceof TidemarkError && error.code === "target_unreachable", String(error));
+      assert.equal(error.details?.["before"], old.entries.at(-1)?.time);
+      return true;
+    });
+    const { plan: latest } = await plan(t, old.archive, { target: { kind: "latest" }, tablespaces });
+    assert.equal(latest.lineage, taker.wal.lineage);
   });
 
   test("R4: a tablespace that the log creates is refused where its folder exists, and mapped where it doesn't", async (t) => {
