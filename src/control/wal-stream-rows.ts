@@ -43,12 +43,12 @@ export async function renewWalStream(
       lease_until: leaseEnd(),
       state,
       state_reason: reason?.message ?? null,
-      lineage: lineage ?? null,
-      timeline: durable?.timeline ?? null,
-      stored_lsn: durable === undefined ? sql<string | null>`stored_lsn` : formatLsn(durable.lsn),
-      // A receiver that has just begun knows no moment yet, and what was stored stays recoverable; another lineage begins anew.
-      latest_recoverable_at: sql<Date | null>`case when lineage is distinct from ${lineage ?? null}
-        then ${latest}::timestamptz else coalesce(${latest}::timestamptz, latest_recoverable_at) end`,
+      // A receiver that has just begun knows neither lineage nor moment yet, and what was stored stays recoverable.
+      ...(lineage === undefined ? {} : { lineage }),
+      ...(durable === undefined ? {} : { timeline: durable.timeline, stored_lsn: formatLsn(durable.lsn) }),
+      // Another lineage begins anew.
+      latest_recoverable_at: sql<Date | null>`case when lineage is distinct from ${lineage ?? null}::text and ${lineage ?? null}::text is not null
+        then ${latest}::timestamptz else greatest(${latest}::timestamptz, latest_recoverable_at) end`,
       updated_at: sql<Date>`now()`,
     })
     .where("addon_id", "=", addonId)

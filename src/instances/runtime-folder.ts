@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { lchown, lstat, mkdir } from "node:fs/promises";
+import { lchown, lstat, mkdir, readdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "../core/assert.ts";
 import { TidemarkError, systemErrorCode } from "../core/errors.ts";
@@ -53,6 +53,15 @@ export async function prepareRuntimeFolder(folder: string, user: ServiceUser): P
   if (user.isSwitchedFromRoot && found.uid === 0) await lchown(folder, user.uid, user.gid);
   else if (found.uid !== user.uid) throw unusable(folder, `it belongs to another user (uid ${found.uid})`);
   if ((found.mode & 0o077) !== 0) throw unusable(folder, "others may enter it");
+}
+
+/** Removes the folder and its empty subfolders after everything in it has ended; what is still in use stays. May be called again. */
+export async function removeRuntimeFolder(folder: string): Promise<void> {
+  const children = await readdir(folder).catch(() => []);
+  for (const path of [...children.map((name) => join(folder, name)), folder]) {
+    // Best effort: a folder that isn't empty or is gone already is left as it is, and costs nothing.
+    await rmdir(path).catch(() => undefined);
+  }
 }
 
 function fits(folder: string): boolean {

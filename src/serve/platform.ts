@@ -18,7 +18,7 @@ import { openAuthority } from "../instances/authority.ts";
 import { openControlServer, supervisedControlServer } from "../instances/control-server.ts";
 import type { ManagedHost } from "../instances/managed-database.ts";
 import { isPortFree } from "../instances/ports.ts";
-import { prepareRuntimeFolder } from "../instances/runtime-folder.ts";
+import { prepareRuntimeFolder, removeRuntimeFolder } from "../instances/runtime-folder.ts";
 import { checkReachable, findServiceUser, type ServiceUser } from "../instances/service-user.ts";
 import { Supervisor } from "../instances/supervisor.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -58,7 +58,11 @@ export async function servePlatform(options: ServeOptions): Promise<void> {
   const home = await openHome(config.home, { forOthers: user.isSwitchedFromRoot });
   await prepareRuntimeFolder(machine.runtimeFolder, user);
   const lock = await lockHome(home.folder, machine.runtimeFolder);
-  stack.defer(() => lock.release());
+  stack.defer(async () => {
+    await lock.release();
+    // Sockets only, all closed by now. One that another start has just put there keeps the folder.
+    await removeRuntimeFolder(machine.runtimeFolder);
+  });
   const log = await openLog(homePaths(home.folder).log, { name: "platform", level: config.logLevel });
   stack.defer(() => log.close());
   const secrets = await openSecrets(config, clock);

@@ -4,6 +4,7 @@ import { servePlatform } from "./platform.ts";
 import { readRoles } from "./roles.ts";
 import { listenForStop } from "./stop-signals.ts";
 import { serveWorker } from "./worker.ts";
+import { giveLifeSigns } from "./worker-process.ts";
 
 /** After a second Ctrl+C, as shells have it: 128 and the signal's number. */
 const EXIT_FORCED = 130;
@@ -21,6 +22,7 @@ export interface StartOptions extends Pick<
 
 /** Reads settings and roles, then serves until a stop is asked for; gives the exit code. Throws what keeps it from starting. */
 export async function startServe({ roles, process, ...options }: StartOptions): Promise<number> {
+  giveLifeSigns(process);
   return await serve({
     ...options,
     config: readServeConfig(options.environment),

@@ -9,6 +9,14 @@ import type { Logger } from "../core/logger.ts";
 const RESTART_DELAY_MIN_MS = 500;
 const RESTART_DELAY_MAX_MS = 30_000;
 const STEADY_AFTER_MS = 60_000;
+const LIFE_SIGN = "alive?";
+/** How often the worker is asked for a sign of life. */
+const LIFE_SIGN_INTERVAL_MS = 2000;
+/**
+ * A worker that gives none for so long is ended: frozen, it would hold its connections open, and a server whose log goes to it can't even drop a
+ * slot that is lost: its sender hangs in a write, and the next checkpoint waits for it. Long enough for a machine that is short of time.
+ */
+const LIFE_SIGN_TIMEOUT_MS = 20_000;
 /** What a worker may take to give back its operations before it is killed; its leases run out by themselves. */
 const STOP_TIMEOUT_MS = 8000;
 
@@ -69,6 +77,22 @@ export class WorkerProcess {
     }
   }
 
+  /** Ends a child that has stopped to answer; one that is booting has the same time for its first answer. */
+  #watchLife(child: ChildProcess): NodeJS.Timeout {
+    const { clock, logger } = this.#options;
+    let answeredAtMs = clock.now().getTime();
+    child.on("message", () => {
+      answeredAtMs = clock.now().getTime();
+    });
+    return setInterval(() => {
+      // The channel may just have closed: then the exit is on its way.
+      if (child.connected) child.send(LIFE_SIGN, () => undefined);
+      if (clock.now().getTime() - answeredAtMs < LIFE_SIGN_TIMEOUT_MS) return;
+      logger.error({ pid: child.pid }, "the worker gives no sign of life and is ended");
+      child.kill("SIGKILL");
+    }, LIFE_SIGN_INTERVAL_MS);
+  }
+
   /** How the process ended: its exit code, the signal, or why it could not be started. */
   async #runOnce(): Promise<string> {
     const { program, arguments: args, environment, logger, onEnd } = this.#options;
@@ -77,7 +101,9 @@ export class WorkerProcess {
     const { promise, resolve } = Promise.withResolvers<string>();
     child.once("error", (error) => resolve(error.message));
     child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+    const watch = this.#watchLife(child);
     const end = await promise;
+    clearInterval(watch);
     this.#child = undefined;
     if (child.pid !== undefined && !this.#closing.signal.aborted) {
       // Best effort: what isn't freed here frees itself a little later.
@@ -90,4 +116,11 @@ export class WorkerProcess {
     }
     return end;
   }
+}
+
+/** The worker's part: answers its parent's questions for a sign of life. Does nothing in a process that nobody forked. */
+export function giveLifeSigns(process: NodeJS.Process): void {
+  process.on("message", (message) => {
+    if (message === LIFE_SIGN && process.connected) process.send?.(LIFE_SIGN);
+  });
 }
