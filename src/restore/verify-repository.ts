@@ -1,7 +1,9 @@
 import { type TidemarkError, asTidemarkError } from "../core/errors.ts";
 import { type Lsn, type TimelineId, formatLsn, parseLsn, parseSegmentName, toTimelineId } from "../core/lsn.ts";
 import { listDatabaseIds, readDatabaseKey } from "../repository/database-keys.ts";
+import type { BaseBackupManifest } from "../repository/base-backup-set.ts";
 import { type PhysicalArchive, openPhysicalArchive } from "../repository/physical-archive.ts";
+import { timelineWalPrefix } from "../repository/physical-layout.ts";
 import { databaseKeyKey } from "../repository/layout.ts";
 import type { Repository } from "../repository/repository.ts";
 import {
@@ -12,6 +14,7 @@ import {
 } from "../repository/verify-objects.ts";
 import { type Branch, isOnBranch, nextStored, openBranch, reachableUntil } from "./branch.ts";
 import { type LineageFacts, type RestoreFacts, readRestoreFacts } from "./facts.ts";
+import { scanBranch } from "./wal-scan.ts";
 
 export interface BadObject {
   readonly databaseId: string;
@@ -55,7 +58,7 @@ export interface VerifyRequest extends VerifyOptions {
 
 /**
  * Checks all that a repository holds: every object against its name, manifest or hash, and every base backup's write-ahead log for holes, along each
- * branch. Needs the store and the master key alone, and changes nothing.
+ * branch; when it is deep also record by record. Needs the store and the master key alone, and changes nothing.
  *
  * @returns what was found; a bad object hides no other
  * @throws what the store throws
@@ -81,7 +84,7 @@ export async function verifyRepository(repository: Repository, request: VerifyRe
       tally.add(databaseId, object);
     const archive = openPhysicalArchive({ repository, databaseId, identity, recipients: [], framesInFlight: 1 });
     for await (const object of verifyPhysicalObjects(archive, request)) tally.add(databaseId, object);
-    await verifyChains(archive, databaseId, { tally, signal: request.signal });
+    await verifyChains(archive, databaseId, { tally, request });
   }
   return tally.result();
 }
@@ -133,11 +136,11 @@ class Tally {
 async function verifyChains(
   archive: PhysicalArchive,
   databaseId: string,
-  { tally, signal }: { readonly tally: Tally; readonly signal: AbortSignal | undefined },
+  { tally, request }: { readonly tally: Tally; readonly request: VerifyRequest },
 ): Promise<void> {
   let facts: RestoreFacts;
   try {
-    facts = await readRestoreFacts(archive, signal);
+    facts = await readRestoreFacts(archive, request.signal);
   } catch (error) {
     // Whatever keeps the facts from being read is a bad object that was named above.
     if (tally.hasBadObject(databaseId)) return;
@@ -147,17 +150,49 @@ async function verifyChains(
   for (const lineage of facts.lineages)
     for (const timeline of knownTimelines(lineage, facts)) {
       const branch = openBranch(lineage, timeline);
-      for (const base of facts.bases.filter((entry) => isOnBranch(branch, entry))) {
-        const stop = parseLsn(base.stopLsn);
-        const reached = reachableUntil(branch, parseLsn(base.startLsn));
-        const cutsBackup = reached < stop;
-        const to = nextStored(branch, reached) ?? (cutsBackup ? stop : undefined);
-        if (to === undefined) continue;
-        const { backupId } = base;
-        const where = { databaseId, lineage: lineage.lineage, timeline: timelineAt(branch, reached), backupId };
-        tally.addHole({ ...where, from: formatLsn(reached), to: formatLsn(to), cutsBackup });
-      }
+      const bases = facts.bases.filter((base) => isOnBranch(branch, base));
+      for (const base of bases) noteHole(branch, base, { tally, databaseId });
+      if (request.isDeep) await verifyRecords(archive, { databaseId, branch, bases }, { tally, request });
     }
+}
+
+function noteHole(
+  branch: Branch,
+  base: BaseBackupManifest,
+  { tally, databaseId }: { readonly tally: Tally; readonly databaseId: string },
+): void {
+  const stop = parseLsn(base.stopLsn);
+  const reached = reachableUntil(branch, parseLsn(base.startLsn));
+  const cutsBackup = reached < stop;
+  const to = nextStored(branch, reached) ?? (cutsBackup ? stop : undefined);
+  if (to === undefined) return;
+  const where = { databaseId, lineage: branch.lineage, timeline: timelineAt(branch, reached), backupId: base.backupId };
+  tally.addHole({ ...where, from: formatLsn(reached), to: formatLsn(to), cutsBackup });
+}
+
+/** Bytes can be those that were stored and still be no log: each record's CRC and its link to the one before tell. */
+async function verifyRecords(
+  archive: PhysicalArchive,
+  chain: { readonly databaseId: string; readonly branch: Branch; readonly bases: readonly BaseBackupManifest[] },
+  { tally, request }: { readonly tally: Tally; readonly request: VerifyRequest },
+): Promise<void> {
+  const { databaseId, branch, bases } = chain;
+  const call = request.signal === undefined ? {} : { signal: request.signal };
+  let readUntil: Lsn | undefined;
+  for (const base of bases) {
+    const from = parseLsn(base.startLsn);
+    if (readUntil !== undefined && from < readUntil) continue;
+    try {
+      readUntil = await scanBranch(archive, branch, { from, visit: () => undefined, ...call });
+    } catch (error) {
+      const problem = asTidemarkError(error);
+      const isNamedAlready = problem.code !== "wal_invalid" && tally.hasBadObject(databaseId);
+      if (problem.code !== "wal_invalid" && !isNamedAlready) throw error;
+      const key = timelineWalPrefix(archive.prefix, branch.lineage, branch.timeline);
+      if (!isNamedAlready) tally.add(databaseId, { key, storedBytes: 0, problem });
+      return;
+    }
+  }
 }
 
 function knownTimelines(lineage: LineageFacts, facts: RestoreFacts): readonly TimelineId[] {

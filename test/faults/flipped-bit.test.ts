@@ -3,7 +3,9 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test, type TestContext } from "node:test";
 import { writeDatabaseKey } from "../../src/repository/database-keys.ts";
+import { type WalPiece, walPieceKey } from "../../src/repository/physical-layout.ts";
 import { openRepository } from "../../src/repository/repository.ts";
+import { listLineageObjects, readWalPiece, storeWalPiece } from "../../src/repository/wal-archive.ts";
 import { executeRestore } from "../../src/restore/restore.ts";
 import { type Verification, verifyRepository } from "../../src/restore/verify-repository.ts";
 import { BackedUpServer } from "../harness/backed-up-server.ts";
@@ -77,6 +79,32 @@ suite("a flipped bit in a stored object", () => {
         assert.deepEqual([badObjects.map((bad) => bad.key), isSound], [[key], false]);
       }
     });
+
+  test("verifyRepository() finds records that were wrong before they were stored", async (t) => {
+    const { store, prefix } = scene.archive;
+    let last: { key: string; place: WalPiece } | undefined;
+    for await (const object of listLineageObjects(scene.archive, scene.wal.lineage))
+      if (object.kind === "piece") last = { key: walPieceKey(prefix, object.piece), place: object.piece };
+    assert.ok(last !== undefined);
+    const { key, place } = last;
+    const stored = Buffer.concat(await Array.fromAsync(store.get(key)));
+    const plain = Buffer.concat(await Array.fromAsync(readWalPiece(scene.archive, place)));
+    plain[plain.length >> 1] = (plain[plain.length >> 1] ?? 0) ^ 1;
+    await store.delete(key);
+    const wrong = await storeWalPiece(scene.archive, place, async function* () {
+      yield plain;
+    });
+    t.after(async () => {
+      await store.delete(walPieceKey(prefix, wrong));
+      await store.put(key, stored);
+    });
+    assert.deepEqual((await verify(false)).badObjects, []);
+    const { badObjects } = await verify(true);
+    assert.deepEqual(
+      badObjects.map(({ code }) => code),
+      ["wal_invalid"],
+    );
+  });
 
   test("executeRestore() names the volume, and leaves a folder without pg_control", async (t) => {
     const folder = join(await makeTempFolder(t), "data");
