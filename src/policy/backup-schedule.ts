@@ -26,10 +26,9 @@ export interface PlannedRun {
   readonly isDue: boolean;
 }
 
-/** The schedule of a database that is made now: its first run is at the next turn of the default hour. */
+/** The schedule of a database that is made now: its first run is on the next day, when there is something to back up. */
 export function newSchedule(addonId: string, now: Date): BackupSchedule {
-  const hour = { addonId, hourUtc: DEFAULT_HOUR_UTC };
-  return { ...hour, isEnabled: true, lastNight: newestNight(hour, now) };
+  return { addonId, hourUtc: DEFAULT_HOUR_UTC, isEnabled: true, lastNight: utcDayOf(now) };
 }
 
 /**
