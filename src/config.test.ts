@@ -11,12 +11,16 @@ test("readServeConfig() has the documented defaults, and counts an empty variabl
   assert.equal(config.repositoryFolder, "/srv/tide/repository");
   assert.deepEqual(config.databasePorts, { first: 15_432, last: 16_431 });
   assert.equal(config.sample, true);
+  assert.equal(config.baseBackupRateBytes, null);
+  assert.equal(config.walPieceIntervalMs, 1000);
 });
 
 test("readServeConfig() names the variable that is wrong, and never repeats a connection URI", () => {
   const cases: [Record<string, string>, RegExp][] = [
     [{ TIDEMARK_HTTP_PORT: "70000" }, /TIDEMARK_HTTP_PORT is "70000"/],
     [{ TIDEMARK_DATABASE_PORTS: "20-10" }, /TIDEMARK_DATABASE_PORTS is "20-10".*above/],
+    [{ TIDEMARK_BASE_BACKUP_RATE: "0" }, /TIDEMARK_BASE_BACKUP_RATE is "0"/],
+    [{ TIDEMARK_WAL_INTERVAL: "soon" }, /TIDEMARK_WAL_INTERVAL is "soon"/],
     [{ TIDEMARK_SAMPLE: "yes" }, /TIDEMARK_SAMPLE is "yes"/],
     [{ TIDEMARK_PUBLIC_URL: "backups.example.com" }, /TIDEMARK_PUBLIC_URL is/],
     [{ TIDEMARK_HOME: "relative/path" }, /not an absolute path/],

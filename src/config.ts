@@ -23,6 +23,10 @@ export interface ServeConfig {
   readonly sample: boolean;
   /** A folder with PostgreSQL's programs, searched first. */
   readonly postgresqlBin: string | null;
+  /** Bytes a second that a base backup may read from a server; null for no limit. */
+  readonly baseBackupRateBytes: number | null;
+  /** How long a commit may wait for the next piece of log to be stored. */
+  readonly walPieceIntervalMs: number;
   /** Where programs are searched, and where the user's sockets may lie: the caller's own PATH and XDG_RUNTIME_DIR. */
   readonly path: string;
   readonly userRuntimeFolder: string | null;
@@ -30,6 +34,9 @@ export interface ServeConfig {
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
+
+const BYTES_PER_MIB = 1024 ** 2;
+const MS_PER_SECOND = 1000;
 
 const port = z.coerce.number().int().min(1).max(65_535);
 const flag = z.enum(["0", "1"]).transform((text) => text === "1");
@@ -70,6 +77,8 @@ const serveVariables = z.object({
     .optional(),
   TIDEMARK_SAMPLE: flag.default(true),
   TIDEMARK_POSTGRESQL_BIN: z.string().min(1).optional(),
+  TIDEMARK_BASE_BACKUP_RATE: z.coerce.number().int().min(1).max(1024).optional(),
+  TIDEMARK_WAL_INTERVAL: z.coerce.number().min(0.1).max(60).default(1),
   TIDEMARK_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
 
@@ -124,6 +133,9 @@ export function readServeConfig(environment: Environment): ServeConfig {
     domain: read.TIDEMARK_DOMAIN ?? null,
     sample: read.TIDEMARK_SAMPLE,
     postgresqlBin: read.TIDEMARK_POSTGRESQL_BIN ?? null,
+    baseBackupRateBytes:
+      read.TIDEMARK_BASE_BACKUP_RATE === undefined ? null : read.TIDEMARK_BASE_BACKUP_RATE * BYTES_PER_MIB,
+    walPieceIntervalMs: Math.round(read.TIDEMARK_WAL_INTERVAL * MS_PER_SECOND),
     path: environment["PATH"] ?? "/usr/bin:/bin",
     userRuntimeFolder: environment["XDG_RUNTIME_DIR"] || null,
     logLevel: read.TIDEMARK_LOG_LEVEL,

@@ -68,7 +68,11 @@ export async function openContinuousSource(
  * Handler of `base_backup`: copies the whole cluster into the repository while it runs, and commits the copy when all log that it needs is
  * stored. Each attempt begins anew under an id of its own; what an interrupted one left belongs to nothing, and a sweep takes it.
  */
-export function baseBackupHandler(context: ControlContext, place: ContinuousPlace): OperationHandler {
+export function baseBackupHandler(
+  context: ControlContext,
+  // Bytes a second; null for no limit.
+  place: ContinuousPlace & { readonly baseBackupRateBytes: number | null },
+): OperationHandler {
   return async (work) => {
     const { addon_id: addonId } = work.operation;
     const lineage = await readLineage(context, addonId);
@@ -79,7 +83,8 @@ export function baseBackupHandler(context: ControlContext, place: ContinuousPlac
       since: work.operation.created_at,
       signal: work.signal,
     });
-    const manifest = committed ?? (await capture(context, { source, lineage, label, work }));
+    const manifest =
+      committed ?? (await capture(context, { source, lineage, label, work, rateBytes: place.baseBackupRateBytes }));
     reportSuspectPages(work, manifest);
     return storeBaseBackup(addonId, manifest);
   };
@@ -107,7 +112,14 @@ async function capture(
     lineage,
     label,
     work,
-  }: { source: ContinuousSource; lineage: LineageFacts; label: string; work: OperationWork },
+    rateBytes,
+  }: {
+    source: ContinuousSource;
+    lineage: LineageFacts;
+    label: string;
+    work: OperationWork;
+    rateBytes: number | null;
+  },
 ): Promise<BaseBackupManifest> {
   const { addonId, archive } = source;
   const isFirst = await isFirstBaseBackup(context, addonId);
@@ -122,6 +134,7 @@ async function capture(
       label,
       // Until the first one is done nothing can be restored; later ones spare the disks.
       checkpoint: isFirst ? "fast" : "spread",
+      ...(rateBytes === null ? {} : { rateLimitBytes: rateBytes }),
       waitForWal: (range, signal) => waitForWal(context, { addonId, archive, lineage: lineage.id, range, signal }),
       onProgress: ({ doneBytes }) => work.progress(doneBytes),
     },

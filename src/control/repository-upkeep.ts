@@ -3,6 +3,7 @@ import { type Selectable, sql } from "kysely";
 import type { Clock } from "../core/clock.ts";
 import { asTidemarkError } from "../core/errors.ts";
 import { ORPHAN_GRACE_MS, sweepLogicalOrphans } from "../repository/logical-backups.ts";
+import { sweepPhysicalOrphans } from "../repository/physical-orphans.ts";
 import { openPhysicalArchive } from "../repository/physical-archive.ts";
 import type { Repository } from "../repository/repository.ts";
 import { expireLogicalBackups } from "./backup-retention.ts";
@@ -106,6 +107,9 @@ async function keepDatabase(
     identity,
     framesInFlight,
   });
+  const volumes = await sweepPhysicalOrphans(archive, { before, signal });
+  if (volumes.length > 0)
+    context.logger.info({ addon: databaseId, removed: volumes }, "orphans were removed from the repository");
   await expireContinuousBackups(context, { addonId: databaseId, archive, signal });
 }
 

@@ -29,6 +29,8 @@ const APPLICATION_NAME = "tidemark_wal";
 export interface WalStreamsOptions extends ContinuousPlace {
   /** Holds the leases: unique for each process and start. */
   readonly owner: string;
+  /** How long a commit may wait for the next piece of log to be stored. */
+  readonly pieceIntervalMs: number;
   /** Holds a folder for each stream, for log that waits for a slow store. */
   readonly spoolFolder: (addonId: AddonId) => string;
 }
@@ -134,6 +136,7 @@ class Stream {
       slotName: REPLICATION_SLOT,
       spoolFolder: this.#options.spoolFolder(this.#addonId),
       clock,
+      pieceIntervalMs: this.#options.pieceIntervalMs,
       onIncident: (incident) => this.#onIncident(incident),
     });
     const times = new ServerTimes(() => new Client({ ...source.target.client, application_name: "tidemark clock" }));

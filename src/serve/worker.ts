@@ -40,13 +40,14 @@ export async function serveWorker({ config, clock, signals }: ServeOptions): Pro
     owner,
     handlers: {
       logical_backup: logicalBackupHandler(context, place),
-      base_backup: baseBackupHandler(context, place),
+      base_backup: baseBackupHandler(context, { ...place, baseBackupRateBytes: config.baseBackupRateBytes }),
       expire_backups: expireBackupsHandler(context, repository),
     },
   });
   const streams = new WalStreams(context, {
     ...place,
     owner,
+    pieceIntervalMs: config.walPieceIntervalMs,
     spoolFolder: (addonId) => join(homePaths(home.folder).spool, addonId),
   });
   const upkeep = new RepositoryUpkeep(context, repository);
