@@ -35,8 +35,8 @@ export interface RecoverRequest {
   readonly programs: Programs;
   /** Whom the server runs as, when root restores. */
   readonly owner?: FileOwner | undefined;
-  /** Any role of the cluster that may log in. */
-  readonly role: string;
+  /** Roles of which the cluster has one that may log in, tried in this order. */
+  readonly roles: readonly [string, ...string[]];
   /**
    * `paused`: the copy is left running, read-only, at the target. `open`: it was promoted and stopped, and starts as a database of its own.
    */
@@ -99,7 +99,7 @@ export async function recover(archive: PhysicalArchive, request: RecoverRequest)
 }
 
 function startServer(request: RecoverRequest, restoreCommand: string): Promise<RecoveryServer> {
-  const { dataFolder, runFolder, programs, owner, role, clock, target } = request;
+  const { dataFolder, runFolder, programs, owner, roles, clock, target } = request;
   const settings = recoverySettings({
     runFolder,
     port: RECOVERY_PORT,
@@ -108,7 +108,7 @@ function startServer(request: RecoverRequest, restoreCommand: string): Promise<R
     timeline: target.branch.timeline,
     minimums: target.minimums,
   });
-  return RecoveryServer.start({ dataFolder, runFolder, programs, owner, role, settings, clock });
+  return RecoveryServer.start({ dataFolder, runFolder, programs, owner, roles, settings, clock });
 }
 
 interface Running {

@@ -19,6 +19,8 @@ const STOP_TIMEOUT_MS = 120_000;
 const LOG_TAIL_BYTES = 2000;
 /** SQLSTATE object_not_in_prerequisite_state: "recovery is not in progress". */
 const NOT_IN_RECOVERY = "55000";
+/** invalid_authorization_specification: there is no such role, or it may not log in. */
+const ROLE_REFUSED = "28000";
 const APPLICATION_NAME = "tidemark restore";
 /** Every cluster has it and takes connections to it. */
 const DATABASE = "template1";
@@ -31,8 +33,8 @@ export interface RecoveryServerOptions {
   readonly runFolder: string;
   readonly programs: Programs;
   readonly owner: FileOwner | undefined;
-  /** Any role of the cluster that may log in. */
-  readonly role: string;
+  /** Roles of which the cluster has one that may log in, tried in this order. */
+  readonly roles: readonly [string, ...string[]];
   readonly settings: readonly (readonly [name: string, value: string])[];
   readonly clock: Clock;
 }
@@ -48,6 +50,8 @@ export class RecoveryServer {
   readonly #options: RecoveryServerOptions;
   readonly #child: ChildProcess;
   #isOver = false;
+  /** The one that is asked as: the first, until it is refused. */
+  #role: string;
 
   /** @throws `server_start_failed` when the program can't be run */
   static async start(options: RecoveryServerOptions): Promise<RecoveryServer> {
@@ -84,6 +88,7 @@ export class RecoveryServer {
   private constructor(options: RecoveryServerOptions, child: ChildProcess) {
     this.#options = options;
     this.#child = child;
+    [this.#role] = options.roles;
     child.once("exit", () => {
       this.#isOver = true;
     });
@@ -91,7 +96,7 @@ export class RecoveryServer {
 
   /** For whoever asks the copy, over its socket. */
   get connection(): Connection {
-    return { host: this.#options.runFolder, port: RECOVERY_PORT, user: this.#options.role, database: DATABASE };
+    return { host: this.#options.runFolder, port: RECOVERY_PORT, user: this.#role, database: DATABASE };
   }
 
   get pid(): number | undefined {
@@ -121,7 +126,12 @@ export class RecoveryServer {
       if (!(error instanceof DatabaseError)) throw error;
       // Recovery ended between two functions of the query: the next look tells.
       if (error.code === NOT_IN_RECOVERY) return { kind: "starting" };
-      throw new TidemarkError("recovery_failed", `Cannot ask the recovering server as role "${this.#options.role}"`, {
+      const next = this.#options.roles[this.#options.roles.indexOf(this.#role) + 1];
+      if (error.code === ROLE_REFUSED && next !== undefined) {
+        this.#role = next;
+        return this.replayState(signal);
+      }
+      throw new TidemarkError("recovery_failed", `Cannot ask the recovering server as role "${this.#role}"`, {
         hint: "Name a role of this cluster that may log in",
         cause: error,
       });

@@ -11,7 +11,7 @@ const WORK_FOLDER = "tidemark-restore";
 const WORK_NOTE = "README";
 const WORK_TEXT = `A restore of Tidemark is, or was, working here. This folder goes when it is complete.
 Until then the data folder is not whole and PostgreSQL refuses to start in it.
-After an interrupted restore: remove the data folder and run the restore again.
+After an interrupted restore: remove the data folder and its tablespaces' folders, and run the restore again.
 `;
 
 /** What lies in the data folder while it is being restored. */
@@ -51,6 +51,8 @@ export async function makePrivateFolder(folder: string, owner: FileOwner | undef
 
 /** The restore is complete: from here on the folder is PostgreSQL's alone. */
 export async function removeWorkFolder(dataFolder: string): Promise<void> {
+  // The recovering server's command line, which `pg_ctl restart` would use again.
+  await rm(join(dataFolder, "postmaster.opts"), { force: true });
   await rm(workFolder(dataFolder), { recursive: true, force: true });
 }
 
@@ -80,7 +82,7 @@ async function assertEmpty(folder: string): Promise<void> {
     `Cannot restore into "${folder}": ${isInterrupted ? "an interrupted restore left files in it" : "it is not empty"}`,
     {
       hint: isInterrupted
-        ? `Make sure that no restore works there, remove it (rm -r "${folder}") and run this again`
+        ? `Make sure that no restore works there, remove it (rm -r "${folder}") with its tablespaces' folders, and run this again`
         : "Give a folder that is empty or doesn't exist yet",
     },
   );

@@ -28,7 +28,8 @@ export interface RestoreCall {
   readonly owner?: FileOwner | undefined;
   /** Empty, private to the owner, on a short path. */
   readonly runFolder: string;
-  readonly role: string;
+  /** Roles of which the cluster has one that may log in, tried in this order. */
+  readonly roles: readonly [string, ...string[]];
   readonly end: "paused" | "open";
   readonly nextTimeline?: TimelineId | undefined;
   readonly clock: Clock;

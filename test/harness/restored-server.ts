@@ -55,7 +55,7 @@ export async function restoreCall(cleanUp: CleanUp, call: Partial<RestoreCall> =
     programs: { major: 15, version: "15", binFolder: join(program("postgres"), ".."), isServerOnly: false },
     owner: user.uid === undefined ? undefined : user,
     runFolder,
-    role: "postgres",
+    roles: ["tidemark", "postgres"],
     end: "open",
     clock: systemClock,
     pid: process.pid,

@@ -19,6 +19,8 @@ import { snakeCaseNames } from "../snake-case.ts";
 /** For the recovering server's socket, whose path has 107 bytes at most: short, and on every system. */
 const RUN_FOLDER_PREFIX = "/tmp/tidemark-restore-";
 const RUN_FOLDER_MODE = 0o700;
+/** Of the servers that the platform makes, and of those that others make: who initdb's superuser usually is. */
+const ROLES = ["tidemark", "postgres"] as const;
 const MAJOR_DIVISOR = 10_000;
 
 export const restore: CommandSpec = {
@@ -43,7 +45,10 @@ export const restore: CommandSpec = {
       flags: "--owner <user>",
       summary: "For root: who shall own the folder and run PostgreSQL (tidemark, or postgres)",
     },
-    { flags: "--role <name>", summary: "Any role of the database that may log in (postgres)" },
+    {
+      flags: "--role <name>",
+      summary: "Any role of the database that may log in (tidemark or postgres, whichever there is)",
+    },
     { flags: "--dry-run", summary: "Tell what would be done, and do nothing" },
   ],
   examples: [
@@ -66,8 +71,12 @@ export const restore: CommandSpec = {
     call.output.status(
       `Restored: ${plan.folder} is at ${formatLsn(recovered.lsn)}, on timeline ${recovered.timeline} of its own`,
     );
-    call.output.info("It is stopped. Its settings are the original's: before you start it, look at its port, its");
-    call.output.info("listen_addresses and its archive_command, so that it doesn't get in the original's way:");
+    call.output.info(
+      "It is stopped. Its settings are those that lay in the original's data folder: before you start it, look at",
+    );
+    call.output.info(
+      "port, listen_addresses, archive_command and pg_hba.conf, so that it doesn't get in the original's way:",
+    );
     call.output.info(`${join(programs.binFolder, "pg_ctl")} --pgdata "${plan.folder}" start`);
   },
 };
@@ -126,6 +135,7 @@ async function carryOut(
   work: { readonly prepared: PreparedRestore; readonly programs: Programs; readonly owner: FileOwner | undefined },
 ): Promise<Recovered> {
   const { prepared, programs, owner } = work;
+  const role = call.option("role");
   const runFolder = await mkdtemp(RUN_FOLDER_PREFIX);
   const display = createProgressDisplay(call.streams.stderr, call.clock);
   let isReplaying = false;
@@ -136,7 +146,7 @@ async function carryOut(
       programs,
       owner,
       runFolder,
-      role: call.option("role") ?? "postgres",
+      roles: role === undefined ? ROLES : [role],
       end: "open",
       clock: call.clock,
       pid: call.processId,
