@@ -6,7 +6,8 @@ import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { captureBaseBackup } from "../src/capture/base-backup.ts";
-import { type WalReceiver, startWalReceiver } from "../src/capture/wal/wal-receiver.ts";
+import { ByteBudget } from "../src/capture/wal/byte-budget.ts";
+import { UPLOAD_BUDGET_DEFAULT_BYTES, type WalReceiver, startWalReceiver } from "../src/capture/wal/wal-receiver.ts";
 import { systemClock } from "../src/core/clock.ts";
 import { newObjectId } from "../src/core/ids.ts";
 import { formatLsn } from "../src/core/lsn.ts";
@@ -39,6 +40,8 @@ async function openStreams(): Promise<Stream[]> {
   const repository = await openRepository(await openFolderStore(place.repositoryFolder), {
     create: { id: "bench", now: new Date() },
   });
+  // One for all, or their uploads together have no bound.
+  const uploadBudget = new ByteBudget(UPLOAD_BUDGET_DEFAULT_BYTES);
   const opened = Array.from({ length: place.streamCount }, (_, index) => {
     const archive = openPhysicalArchive({
       repository,
@@ -53,6 +56,7 @@ async function openStreams(): Promise<Stream[]> {
       slotName: `bench_${index}`,
       spoolFolder: join(place.spoolFolder, String(index)),
       clock: systemClock,
+      uploadBudget,
       onIncident: (incident) => void process.stderr.write(`stream ${index}: ${incident.kind}\n`),
     });
     return { archive, receiver };
