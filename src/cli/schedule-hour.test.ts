@@ -23,13 +23,12 @@ const read = (typed: string, now = WINTER, local = paris): Promise<number> =>
   readScheduleHour(typed, { local, find: (name) => findTimeZone(name, FILES) }, now);
 
 async function refusal(typed: string, local = paris): Promise<string> {
-  try {
-    await read(typed, WINTER, local);
-  } catch (error) {
-    assert.ok(isErrorCode(error, "usage"));
-    return `${error.message} | ${error.hint}`;
-  }
-  assert.fail(`"${typed}" was taken`);
+  const error = await read(typed, WINTER, local).then(
+    (hour) => assert.fail(`"${typed}" was taken as ${hour}`),
+    (refused: unknown) => refused,
+  );
+  assert.ok(isErrorCode(error, "usage"));
+  return `${error.message} | ${error.hint}`;
 }
 
 test("readScheduleHour() reads hours of UTC with all their digits", async () => {

@@ -51,7 +51,7 @@ test("dueNight() never gives a night two runs, never an early one, and none beca
           const beginMs = startOfDay(night).getTime() + schedule.hourUtc * HOUR_MS;
           assert.ok(now.getTime() >= beginMs, `${night} ran early`);
           nights.push(night);
-          schedule = { ...schedule, lastNight: night };
+          schedule = settled(schedule, night);
           assert.equal(dueNight(schedule, now), undefined, "once only");
         } else if (event.kind !== "down") {
           const wasDue = dueNight(schedule, now) !== undefined;
@@ -82,7 +82,7 @@ test("dueNight() misses no night of a platform that runs, whatever the minute at
             "within its hour",
           );
           nights.push(night);
-          schedule = { ...schedule, lastNight: night };
+          schedule = settled(schedule, night);
         }
         const [first] = nights;
         assert.ok(first !== undefined);
@@ -118,3 +118,8 @@ test("changeSchedule() puts the next run less than 48 hours behind the last one"
     ),
   );
 });
+
+/** The schedule after the night's run has begun. */
+function settled(schedule: BackupSchedule, night: UtcDay): BackupSchedule {
+  return { ...schedule, lastNight: night };
+}

@@ -6,11 +6,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 }
 
 const STATEMENTS = [
-  // Databases from before get the default schedule; in its hour, tonight's run is still to come.
+  // Databases from before get the default schedule, from the next day on.
   `alter table databases
     add column periodic_backups_enabled boolean not null default true,
     add column periodic_hour_utc integer not null default 0 check (periodic_hour_utc between 0 and 23),
-    add column periodic_last_night date not null default (now() at time zone 'utc' - interval '1 hour')::date`,
+    add column periodic_last_night date not null default (now() at time zone 'utc')::date`,
   `create index databases_periodic on databases (periodic_last_night) where periodic_backups_enabled`,
   `alter table backups
     add column night date,
