@@ -8,13 +8,12 @@ import { deleteWalPiece, listSegmentPieces, storeWalPiece } from "../../reposito
 import { contiguousBytes } from "../../repository/wal-inventory.ts";
 import { WakeList } from "./wake-list.ts";
 import type { ByteBudget } from "./byte-budget.ts";
+import { type NextPiece, type WeightedPiece, planNextPiece } from "./piece-merge.ts";
 import type { SpooledSegment, WalSpool } from "./wal-spool.ts";
 
 /** Waits after failures of the store in a row: short enough to be back within the loss window, long enough not to press a store that is down. */
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 10_000;
-/** Small commits for hours would fill a segment with thousands of pieces; so many are joined into one, which stores each byte again once a minute or so. */
-const PIECES_MAX = 64;
 /** What an upload holds in memory beside its bytes: an age header, a context, the store's buffers. */
 const UPLOAD_OVERHEAD_BYTES = 256 * 1024;
 /** However large a piece is, it is compressed block by block: a few blocks of 4 MiB, plain and compressed. */
@@ -40,15 +39,15 @@ export interface WalUploaderOptions {
 /** The front of the spool, as far as it is known in the store. */
 interface Front {
   readonly segment: SpooledSegment;
-  /** Pieces that are stored, and whose bytes were compared. */
-  pieces: WalPiece[];
+  /** Pieces that are stored, and whose bytes were compared; in the order of the segment. */
+  pieces: WeightedPiece[];
   storedBytes: number;
 }
 
 type Work =
   | { readonly kind: "wait for bytes" }
   | { readonly kind: "wait for time"; readonly durationMs: number }
-  | { readonly kind: "store"; readonly from: number; readonly to: number }
+  | { readonly kind: "store"; readonly next: NextPiece; readonly to: number }
   | { readonly kind: "finish" };
 
 /**
@@ -129,7 +128,7 @@ export class WalUploader {
       await this.#changed.wait(signal);
     } else if (work.kind === "wait for time") {
       await Promise.race([this.#options.clock.sleep(work.durationMs, signal), this.#changed.wait(signal)]);
-    } else if (work.kind === "store") await this.#store(front, work.from, work.to, signal);
+    } else if (work.kind === "store") await this.#store(front, work.next, work.to, signal);
     else await this.#finish(front, signal);
     if (this.#failures > 0 && work.kind === "store") {
       this.#failures = 0;
@@ -151,7 +150,12 @@ export class WalUploader {
       const mac = await nameMac(archive, this.#options.spool.read(segment, piece.from, piece.to));
       if (mac !== piece.mac) throw new Contradiction(segment, `bytes ${piece.from} to ${piece.to} differ`);
     }
-    this.#front = { segment, pieces: [...pieces], storedBytes: contiguousBytes(pieces) };
+    const known = pieces.toSorted((first, second) => first.from - second.from || first.to - second.to);
+    this.#front = {
+      segment,
+      pieces: known.map((piece) => ({ piece, weight: 1 })),
+      storedBytes: contiguousBytes(pieces),
+    };
     this.#setDurable(this.#front);
     return this.#front;
   }
@@ -172,15 +176,18 @@ export class WalUploader {
 
   #plan(front: Front): Work {
     const { segment, storedBytes, pieces } = front;
-    const isWhole = pieces.some(({ from, to }) => from === 0 && to === segment.lengthBytes);
-    if (segment.isClosed) return isWhole ? { kind: "finish" } : { kind: "store", from: 0, to: segment.lengthBytes };
+    const to = segment.lengthBytes;
+    if (segment.isClosed) {
+      const isWhole = pieces.some(({ piece }) => piece.from === 0 && piece.to === to);
+      return isWhole ? { kind: "finish" } : { kind: "store", next: { from: 0, weight: 1 }, to };
+    }
     if (segment.lengthBytes === storedBytes) return { kind: "wait for bytes" };
     const dueInMs = this.#lastStoreAtMs + this.#options.pieceIntervalMs - this.#nowMs();
     if (dueInMs > 0 && !this.#isFlushing) return { kind: "wait for time", durationMs: dueInMs };
-    return { kind: "store", from: pieces.length >= PIECES_MAX ? 0 : storedBytes, to: segment.lengthBytes };
+    return { kind: "store", next: planNextPiece(pieces, storedBytes), to };
   }
 
-  async #store(front: Front, from: number, to: number, signal: AbortSignal): Promise<void> {
+  async #store(front: Front, { from, weight }: NextPiece, to: number, signal: AbortSignal): Promise<void> {
     const { archive, lineage, spool } = this.#options;
     const { segment } = front;
     this.#lastStoreAtMs = this.#nowMs();
@@ -189,8 +196,9 @@ export class WalUploader {
     const piece = await this.#options.budget.spend(sizeBytes, signal, () =>
       storeWalPiece(archive, place, () => spool.read(segment, from, to), { signal }),
     );
-    const replaced = front.pieces.filter((old) => old.mac !== piece.mac && old.from >= from && old.to <= to);
-    front.pieces = [...front.pieces.filter((old) => !replaced.includes(old) && old.mac !== piece.mac), piece];
+    const isReplaced = (old: WalPiece): boolean => old.from >= from && old.to <= to;
+    const replaced = front.pieces.map((old) => old.piece).filter((old) => isReplaced(old) && old.mac !== piece.mac);
+    front.pieces = [...front.pieces.filter((old) => !isReplaced(old.piece)), { piece, weight }];
     front.storedBytes = Math.max(front.storedBytes, to);
     this.#setDurable(front);
     // After the piece that replaces them is durable. Left behind by a crash, they are compared and removed next time.
@@ -200,7 +208,7 @@ export class WalUploader {
   async #finish(front: Front, signal: AbortSignal): Promise<void> {
     this.#setDurable(front);
     // Left behind by a crash between a piece and the removal of what it replaces.
-    for (const piece of front.pieces)
+    for (const { piece } of front.pieces)
       if (piece.from > 0 || piece.to < front.segment.lengthBytes)
         await deleteWalPiece(this.#options.archive, piece, signal);
     this.#front = undefined;
