@@ -38,6 +38,22 @@ describe("the lines that users know", () => {
     assert.match(shown.text, /(^|\n)-----> Backup successfully finished\n$/);
   });
 
+  test("backups-config answers with the hour of the local zone", async () => {
+    const config = async (...options: string[]): Promise<string> => {
+      const { exitCode, stdout, stderr } = await platform.run([...ON_DATABASE, "backups-config", ...options], {
+        environment: IN_PARIS,
+      });
+      assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: "" });
+      return stdout.slice(0, stdout.indexOf("\n"));
+    };
+    assert.match(await config("--schedule-at", "6"), /^-----> Periodic backups will be done daily at 6:00 CES?T$/);
+    assert.match(
+      await config("--schedule-at", "4:00 UTC"),
+      /^-----> Periodic backups will be done daily at [56]:00 CES?T$/,
+    );
+    assert.equal(await config("--unschedule", "--yes"), "-----> Periodic backups are disabled");
+  });
+
   test("backups prints a table in ASCII, newest first, with dates in the local zone and SI sizes", async () => {
     const { exitCode, stdout, stderr } = await platform.run([...ON_DATABASE, "backups"], { environment: IN_PARIS });
     assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: "" });
