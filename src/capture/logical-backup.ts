@@ -43,6 +43,11 @@ const LOCK_WATCH_SLACK_MS = 2_000;
 /** As many names of unlogged tables as a message can hold. */
 const UNLOGGED_TABLES_MAX = 50;
 
+/** How the session of every attempt at this backup begins to name itself in pg_stat_activity. */
+export function dumpSessionPrefix(backupId: string): string {
+  return `tidemark-dump-${backupId}-`;
+}
+
 export interface LogicalBackupRequest extends ProgramPlace {
   readonly repository: Repository;
   readonly databaseId: string;
@@ -169,7 +174,7 @@ async function storeDump(
   call: LogicalBackupCall,
 ): Promise<StoredArchive> {
   const limitMs = request.lockWaitTimeoutMs ?? LOCK_WAIT_TIMEOUT_MS;
-  const applicationName = `tidemark-dump-${request.backupId}-${randomBytes(4).toString("hex")}`;
+  const applicationName = `${dumpSessionPrefix(request.backupId)}${randomBytes(4).toString("hex")}`;
   const giveUp = new AbortController();
   const signal = AbortSignal.any([giveUp.signal, ...(call.signal === undefined ? [] : [call.signal])]);
   signal.throwIfAborted();

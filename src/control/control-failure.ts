@@ -1,11 +1,6 @@
 import { DatabaseError } from "pg";
 import { systemErrorCode, TidemarkError } from "../core/errors.ts";
-
-/** Connection exceptions are a class of SQLSTATE of their own. */
-const CONNECTION_EXCEPTION_CLASS = "08";
-/** Shutting down, crashed, starting up, no connection left. */
-const UNAVAILABLE_STATES = new Set(["57P01", "57P02", "57P03", "53300"]);
-const UNAVAILABLE_SYSTEM_CODES = new Set(["ECONNREFUSED", "ECONNRESET", "ENOENT", "EPIPE", "ETIMEDOUT"]);
+import { isUnavailable } from "../postgres/connection.ts";
 
 /**
  * A failure to reach the control database as `control_unavailable`, which is transient; anything else unchanged.
@@ -51,17 +46,6 @@ export function operatorsDatabaseFailure(thrown: unknown): unknown {
     hint: "Check that the server runs, and that this machine reaches the address and port in the URI.",
     cause: thrown,
   });
-}
-
-function isUnavailable(thrown: unknown): boolean {
-  if (thrown instanceof DatabaseError) {
-    const state = thrown.code ?? "";
-    return UNAVAILABLE_STATES.has(state) || state.startsWith(CONNECTION_EXCEPTION_CLASS);
-  }
-  const code = systemErrorCode(thrown);
-  if (code !== undefined) return UNAVAILABLE_SYSTEM_CODES.has(code);
-  // For a connection that broke under a query or timed out, `pg` throws a bare Error without a code; nothing else here does.
-  return thrown instanceof Error && Object.getPrototypeOf(thrown) === Error.prototype;
 }
 
 /** The same service, whose every rejection has passed `controlFailure`. */

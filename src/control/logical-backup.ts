@@ -1,4 +1,4 @@
-import { captureLogicalBackup } from "../capture/logical-backup.ts";
+import { captureLogicalBackup, dumpSessionPrefix } from "../capture/logical-backup.ts";
 import { isErrorCode, TidemarkError } from "../core/errors.ts";
 import { newObjectId, type ObjectId } from "../core/ids.ts";
 import { BACKUP_ROLE } from "../instances/managed-roles.ts";
@@ -11,9 +11,6 @@ import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
 import type { OperationHandler, OperationWork, StoreResult } from "./operation-runner.ts";
 import { insertOperationUnlessOpen } from "./operations.ts";
-
-/** How a dump's session names itself: this, the backup's id, and a word of the attempt's own. */
-const DUMP_SESSION_PREFIX = "tidemark-dump-";
 
 export interface LogicalBackupPlace {
   readonly repository: Repository;
@@ -121,7 +118,7 @@ async function endLeftoverDumps(
     await client.query(
       `select pg_terminate_backend(pid) from pg_stat_activity
        where usename = current_user and starts_with(application_name, $1)`,
-      [`${DUMP_SESSION_PREFIX}${backupId}-`],
+      [dumpSessionPrefix(backupId)],
     );
   });
 }

@@ -104,7 +104,8 @@ function reply(c: Context<FaceEnv>, error: TidemarkError): Response {
   const { status, headers, body } = errorReply(error, c.var.requestId);
   if (status >= 500) {
     const facts = { requestId: c.var.requestId, code: error.code, err: error };
-    if (error.kind === "transient") c.var.face.logger.warn(facts, "Request failed for now");
+    // While something is away each request would say so: whoever watches the platform is told of it once, elsewhere.
+    if (error.kind === "transient") c.var.face.logger.info(facts, "Request failed for now");
     else c.var.face.logger.error(facts, "Request failed");
   }
   // The table's statuses are all of answers with a body.

@@ -37,8 +37,9 @@ export interface SessionOptions {
  */
 const CONNECT_TIMEOUT_MS = 15_000;
 
-/** SQLSTATE classes and codes that mean "no server to talk to now": broken connection, shutting down, starting up. */
-const UNAVAILABLE_STATES = new Set(["57P01", "57P02", "57P03"]);
+/** SQLSTATE classes and codes that mean "no server to talk to now": broken connection, shutting down, starting up, no connection left. */
+const UNAVAILABLE_STATES = new Set(["57P01", "57P02", "57P03", "53300"]);
+const UNAVAILABLE_SYSTEM_CODES = new Set(["ECONNREFUSED", "ECONNRESET", "ENOENT", "EPIPE", "ETIMEDOUT"]);
 const CONNECTION_EXCEPTION_CLASS = "08";
 
 export function isSocketFolder(host: string): boolean {
@@ -125,12 +126,18 @@ export async function withSession<T>(
   }
 }
 
-function isUnavailable(error: unknown): boolean {
+/**
+ * Whether a failure means that there is no server to talk to now: none that listens, one that is starting or stopping or has no connection left, or one whose
+ * connection broke.
+ */
+export function isUnavailable(error: unknown): boolean {
   if (error instanceof DatabaseError) {
     return UNAVAILABLE_STATES.has(error.code ?? "") || (error.code ?? "").startsWith(CONNECTION_EXCEPTION_CLASS);
   }
   const code = systemErrorCode(error);
-  return code !== undefined && ["ECONNREFUSED", "ECONNRESET", "ENOENT", "EPIPE", "ETIMEDOUT"].includes(code);
+  if (code !== undefined) return UNAVAILABLE_SYSTEM_CODES.has(code);
+  // For a connection that broke under a query or timed out, `pg` throws a bare Error without a code; nothing of ours does.
+  return error instanceof Error && Object.getPrototypeOf(error) === Error.prototype;
 }
 
 function serverNotRunning({ host, port }: Connection, cause: unknown): TidemarkError {
