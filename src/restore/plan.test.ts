@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { TidemarkError } from "../core/errors.ts";
 import { newObjectId } from "../core/ids.ts";
 import { WAL_SEGMENT_SIZE_DEFAULT, parseLsn, segmentName, toTimelineId } from "../core/lsn.ts";
 import { openBranch } from "./branch.ts";
+import type { RestoreFacts } from "./facts.ts";
 import { type MachineFacts, type RestorePlan, planRestore } from "./plan.ts";
 import type { ResolvedTarget } from "./target.ts";
 
@@ -68,13 +70,18 @@ function makeTarget(change: Partial<ResolvedTarget> = {}): ResolvedTarget {
 function planned(
   change: Partial<ResolvedTarget> = {},
   {
+    unreadable = [],
     machine = {},
     tablespaces = { "16400": "/new/space" },
-  }: { machine?: Partial<MachineFacts>; tablespaces?: Record<string, string> } = {},
+  }: {
+    unreadable?: RestoreFacts["unreadable"];
+    machine?: Partial<MachineFacts>;
+    tablespaces?: Record<string, string>;
+  } = {},
 ): RestorePlan {
   const facts = { existingPaths: new Set<string>(), freeDiskBytes: 1e12, ...machine };
   const request = { folder: "/new/data", tablespaces: new Map(Object.entries(tablespaces)) };
-  return planRestore({ target: makeTarget(change), machine: facts }, request, NOW);
+  return planRestore({ target: makeTarget(change), machine: facts, unreadable }, request, NOW);
 }
 
 suite("planRestore()", () => {
@@ -132,5 +139,10 @@ suite("planRestore()", () => {
   test("says that pages of the base backup are suspect", () => {
     const base = { ...makeTarget().base, suspectPages: { count: 3, named: [] } };
     assert.match(planned({ base }).notes.join(), /^3 pages .* wrong checksum/);
+  });
+
+  test("says which backups it could not consider", () => {
+    const unreadable = [{ backupId: lineage, error: new TidemarkError("object_corrupt", "Cannot read it") }];
+    assert.deepEqual(planned({}, { unreadable }).notes, ["A base backup was left out: Cannot read it"]);
   });
 });

@@ -6,6 +6,7 @@ import { formatTimestamp } from "../core/timestamp.ts";
 import type { StandbyMinimums, TransactionEnd } from "../postgres/wal/record.ts";
 import type { LineageId } from "../repository/physical-layout.ts";
 import { walkBranch } from "./branch.ts";
+import type { RestoreFacts } from "./facts.ts";
 import type { ResolvedTarget } from "./target.ts";
 import { WAL_SPOOL_BYTES_MAX } from "./wal-feed.ts";
 
@@ -81,13 +82,13 @@ export interface RestorePlan {
 /**
  * Plans a restore. Pure.
  *
- * @param facts the resolved target, and the machine
+ * @param facts the resolved target, the machine, and the backups that couldn't be considered
  * @param request where to; a tablespace without a folder is refused, since its original place may be a live one
  * @param now stands in the plan
  * @throws `restore_refused` for tablespaces that would be written where they may not, `disk_full`
  */
 export function planRestore(
-  facts: { readonly target: ResolvedTarget; readonly machine: MachineFacts },
+  facts: Pick<RestoreFacts, "unreadable"> & { readonly target: ResolvedTarget; readonly machine: MachineFacts },
   request: RestoreRequest,
   now: Date,
 ): RestorePlan {
@@ -120,7 +121,7 @@ export function planRestore(
     tablespaces: planTablespaces(target, machine, request),
     minimums: target.minimums,
     prepared: target.prepared.map(({ xid, gid, time }) => ({ xid, gid, preparedAt: formatTimestamp(time) })),
-    notes: notes(target),
+    notes: notes(target, facts.unreadable),
   };
   if (plan.diskBytes > machine.freeDiskBytes)
     throw new TidemarkError(
@@ -192,10 +193,15 @@ function mapped(request: RestoreRequest, { oid, path }: { readonly oid: string; 
   return folder;
 }
 
-function notes({ base, notes: found }: ResolvedTarget): readonly string[] {
+function notes({ base, notes: found }: ResolvedTarget, unreadable: RestoreFacts["unreadable"]): readonly string[] {
+  const all = [...found];
   const { count } = base.suspectPages;
-  const suspect = `${count} pages of the base backup had a wrong checksum; if replay doesn't rewrite them, reading them fails`;
-  return count === 0 ? found : [...found, suspect];
+  if (count > 0)
+    all.push(
+      `${count} pages of the base backup had a wrong checksum; if replay doesn't rewrite them, reading them fails`,
+    );
+  for (const { error } of unreadable) all.push(`A base backup was left out: ${error.message}`);
+  return all;
 }
 
 function plannedTransaction(end: TransactionEnd | undefined): PlannedTransaction | null {

@@ -2,12 +2,11 @@ import { lstat, statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import { TidemarkError, systemErrorCode } from "../core/errors.ts";
-import type { Lsn } from "../core/lsn.ts";
-import type { TimelineId } from "../core/lsn.ts";
+import type { Lsn, TimelineId } from "../core/lsn.ts";
 import type { Programs } from "../postgres/programs.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
 import type { FileOwner } from "./extract-volume.ts";
-import { type LineageFacts, type RestoreFacts, readRestoreFacts } from "./facts.ts";
+import { type LineageFacts, readRestoreFacts } from "./facts.ts";
 import { fetchBaseBackup } from "./fetch.ts";
 import { type MachineFacts, type RestorePlan, type RestoreRequest, planRestore, tablespacePaths } from "./plan.ts";
 import { type Recovered, recover } from "./recover.ts";
@@ -52,12 +51,13 @@ export async function prepareRestore(
   request: RestoreRequest & TargetRequest,
   { now, signal }: { readonly now: Date; readonly signal?: AbortSignal | undefined },
 ): Promise<PreparedRestore> {
-  const facts: RestoreFacts = await readRestoreFacts(archive, signal);
+  const facts = await readRestoreFacts(archive, signal);
   const target = await resolveTarget(archive, facts, request, { now, signal });
   const lineage = facts.lineages.find((entry) => entry.lineage === target.branch.lineage);
   if (lineage === undefined) throw new TidemarkError("bug", "The target's lineage is one of those that were read");
   const machine = await readMachineFacts(request.folder, tablespacePaths(target));
-  return { plan: planRestore({ target, machine }, request, now), target, lineage };
+  const plan = planRestore({ target, machine, unreadable: facts.unreadable }, request, now);
+  return { plan, target, lineage };
 }
 
 /**

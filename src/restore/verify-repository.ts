@@ -23,17 +23,17 @@ export interface BadObject {
   readonly message: string;
 }
 
-/** Write-ahead log that a base backup's chain lacks. */
+/** Write-ahead log that base backups' chains lack. */
 export interface Hole {
   readonly databaseId: string;
   readonly lineage: string;
   readonly timeline: number;
-  /** The base backup whose chain it cuts. */
-  readonly backupId: string;
   readonly from: string;
   readonly to: string;
-  /** The backup itself can't be restored, since the log up to its own end isn't whole. */
-  readonly cutsBackup: boolean;
+  /** The base backups that lead to the moment before it only. */
+  readonly cutBackups: readonly string[];
+  /** Those that can't be restored at all, since it lies before their own end. */
+  readonly lostBackups: readonly string[];
 }
 
 /** Plain data. */
@@ -89,10 +89,12 @@ export async function verifyRepository(repository: Repository, request: VerifyRe
   return tally.result();
 }
 
+type HolePlace = Omit<Hole, "cutBackups" | "lostBackups">;
+
 class Tally {
   readonly #request: VerifyRequest;
   readonly #bad: BadObject[] = [];
-  readonly #holes: Hole[] = [];
+  readonly #holes = new Map<string, { place: HolePlace; cut: Set<string>; lost: Set<string> }>();
   #objects = 0;
   #storedBytes = 0;
   databases = 0;
@@ -113,22 +115,29 @@ class Tally {
     return this.#bad.some((bad) => bad.databaseId === databaseId);
   }
 
-  /** One hole can cut several branches: it is named once for each backup. */
-  addHole(hole: Hole): void {
-    const isKnown = this.#holes.some((known) => known.backupId === hole.backupId && known.from === hole.from);
-    if (!isKnown) this.#holes.push(hole);
+  /** One hole can cut the chains of many backups, on several branches: it is named once. */
+  addHole(place: HolePlace, backupId: string, isLost: boolean): void {
+    const id = `${place.databaseId} ${place.lineage} ${place.timeline} ${place.from}`;
+    const hole = this.#holes.get(id) ?? { place, cut: new Set<string>(), lost: new Set<string>() };
+    (isLost ? hole.lost : hole.cut).add(backupId);
+    this.#holes.set(id, hole);
   }
 
   result(): Verification {
     const { databases, chains } = this;
+    const holes = [...this.#holes.values()].map(({ place, cut, lost }) => ({
+      ...place,
+      cutBackups: [...cut],
+      lostBackups: [...lost],
+    }));
     return {
-      isSound: this.#bad.length === 0 && this.#holes.length === 0,
+      isSound: this.#bad.length === 0 && holes.length === 0,
       databases,
       objects: this.#objects,
       storedBytes: this.#storedBytes,
       chains,
       badObjects: this.#bad,
-      holes: this.#holes,
+      holes,
     };
   }
 }
@@ -163,11 +172,11 @@ function noteHole(
 ): void {
   const stop = parseLsn(base.stopLsn);
   const reached = reachableUntil(branch, parseLsn(base.startLsn));
-  const cutsBackup = reached < stop;
-  const to = nextStored(branch, reached) ?? (cutsBackup ? stop : undefined);
+  const isLost = reached < stop;
+  const to = nextStored(branch, reached) ?? (isLost ? stop : undefined);
   if (to === undefined) return;
-  const where = { databaseId, lineage: branch.lineage, timeline: timelineAt(branch, reached), backupId: base.backupId };
-  tally.addHole({ ...where, from: formatLsn(reached), to: formatLsn(to), cutsBackup });
+  const place = { databaseId, lineage: branch.lineage, timeline: timelineAt(branch, reached) };
+  tally.addHole({ ...place, from: formatLsn(reached), to: formatLsn(to) }, base.backupId, isLost);
 }
 
 /** Bytes can be those that were stored and still be no log: each record's CRC and its link to the one before tell. */

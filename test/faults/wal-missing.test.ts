@@ -80,8 +80,8 @@ suite("write-ahead log that is missing in the repository", () => {
     const { holes, badObjects, isSound } = await verifyRepository(repository, { isDeep: false, unwrap });
     assert.deepEqual([badObjects, isSound], [[], false]);
     assert.deepEqual(
-      holes.map(({ backupId, timeline, from, to, cutsBackup }) => ({ backupId, timeline, from, to, cutsBackup })),
-      [{ backupId: first.backupId, timeline: 1, from: holeFrom, to: holeTo, cutsBackup: false }],
+      holes.map(({ timeline, from, to, cutBackups, lostBackups }) => ({ timeline, from, to, cutBackups, lostBackups })),
+      [{ timeline: 1, from: holeFrom, to: holeTo, cutBackups: [first.backupId], lostBackups: [] }],
     );
   });
 
@@ -103,7 +103,7 @@ suite("write-ahead log that is missing in the repository", () => {
     });
     const unwrap = (): Promise<string> => Promise.resolve(scene.archive.identity);
     const found = await verifyRepository(await openRepository(scene.archive.store), { isDeep: false, unwrap });
-    assert.ok(found.holes.some(({ backupId, cutsBackup }) => backupId === second.backupId && cutsBackup));
+    assert.ok(found.holes.some(({ lostBackups }) => lostBackups.includes(second.backupId)));
     const { plan: planned } = await plan(t, scene.archive, { target: { kind: "latest" }, tablespaces });
     assert.equal(planned.base.backupId, first.backupId);
     assert.equal(planned.target.lastCommit?.xid, before1.xid);

@@ -41,12 +41,10 @@ function showVerification(output: Output, found: Verification): void {
     `Checked ${objects} objects with ${formatSizeSi(storedBytes)} of ${databases} databases, and the log of ${chains} base backups`,
   );
   for (const { message } of badObjects) output.warning(message);
-  for (const { databaseId, backupId, timeline, from, to, cutsBackup } of holes)
-    output.warning(
-      `Write-ahead log of ${databaseId}, timeline ${timeline}, is missing from ${from} to ${to}: ` +
-        (cutsBackup
-          ? `base backup ${backupId} can't be restored`
-          : `base backup ${backupId} leads to the moment before it only`),
-    );
+  for (const { databaseId, timeline, from, to, cutBackups, lostBackups } of holes) {
+    output.warning(`Write-ahead log of ${databaseId}, timeline ${timeline}, is missing from ${from} to ${to}`);
+    if (lostBackups.length > 0) output.info(`Can't be restored for that: base backup ${lostBackups.join(", ")}`);
+    if (cutBackups.length > 0) output.info(`Lead to the moment before it only: base backup ${cutBackups.join(", ")}`);
+  }
   if (found.isSound) output.status("Everything is whole");
 }
