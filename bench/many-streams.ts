@@ -59,8 +59,9 @@ async function startServer(cleanUps: CleanUps, countMax: number): Promise<Postgr
 async function measure(server: PostgresServer, run: Run): Promise<string[]> {
   const cleanUps = collectCleanUps();
   try {
-    // A receiver begins with the whole open segment: little of it, so that all begin in a moment.
+    // A new slot begins at the last checkpoint, and a receiver with the whole of that segment: little of it, so that all begin in a moment.
     await server.query("select pg_switch_wal()");
+    await server.query("checkpoint");
     const beganMs = performance.now();
     const capture = await startCaptureProcess(cleanUps, server, run.count);
     const startSeconds = (performance.now() - beganMs) / 1000;
