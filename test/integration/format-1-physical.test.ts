@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHmac, hkdfSync } from "node:crypto";
 import { chmod, cp, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -8,7 +9,7 @@ import { parseTimestamp } from "../../src/core/timestamp.ts";
 import { unwrapDatabaseKey } from "../../src/keys/database-key.ts";
 import { openMasterKey } from "../../src/keys/master-key.ts";
 import { readDatabaseKey } from "../../src/repository/database-keys.ts";
-import { openPhysicalArchive } from "../../src/repository/physical-archive.ts";
+import { type PhysicalArchive, openPhysicalArchive, readSmallObject } from "../../src/repository/physical-archive.ts";
 import { type CatalogueFact, readCatalogueFacts } from "../../src/repository/rebuild.ts";
 import { openRepository } from "../../src/repository/repository.ts";
 import { verifyRepository } from "../../src/restore/verify-repository.ts";
@@ -39,17 +40,21 @@ const master = await openMasterKey({ folder: join(folder, "keys"), mayCreate: fa
 const unwrap = (databaseId: string, wrapped: Uint8Array): Promise<string> =>
   unwrapDatabaseKey(master, databaseId, wrapped);
 
-async function startRestored(cleanUp: CleanUp, ask: RestoreAsk): Promise<PostgresServer> {
+async function openArchive(): Promise<PhysicalArchive> {
   const wrapped = await readDatabaseKey(repository, DATABASE_ID);
   assert.ok(wrapped !== undefined);
   const identity = await unwrap(DATABASE_ID, wrapped);
-  const archive = openPhysicalArchive({
+  return openPhysicalArchive({
     repository,
     databaseId: DATABASE_ID,
     identity,
     recipients: [],
     framesInFlight: 1,
   });
+}
+
+async function startRestored(cleanUp: CleanUp, ask: RestoreAsk): Promise<PostgresServer> {
+  const archive = await openArchive();
   const space = join(await makeTempFolder(cleanUp), "space");
   const restored = await restore(cleanUp, archive, { ...ask, tablespaces: new Map([[expected.tablespaceOid, space]]) });
   return startPostgresServer(cleanUp, { dataFolder: restored.folder });
@@ -63,6 +68,21 @@ describe("continuous backups of format 1", () => {
     const { databases, chains, objects } = found;
     // The key, a base backup of 4 volumes and 2 manifests, 2 lineages, and of their log 12 pieces, a history and a gap.
     assert.deepEqual({ databases, chains, objects }, { databases: 1, chains: 1, objects: 23 });
+  });
+
+  test("names carry the keyed hash that docs/format.md specifies", async () => {
+    const archive = await openArchive();
+    const key = hkdfSync("sha256", archive.identity, "", "tidemark name key 1", 32);
+    const named = /\.([0-9a-f]{64})\.zst\.age$/;
+    let count = 0;
+    for await (const object of repository.store.list("databases/")) {
+      const mac = named.exec(object.key)?.[1];
+      if (mac === undefined) continue;
+      const plain = await readSmallObject(archive, object.key);
+      assert.equal(createHmac("sha256", Buffer.from(key)).update(plain).digest("hex"), mac, object.key);
+      count += 1;
+    }
+    assert.equal(count, 13);
   });
 
   test("readCatalogueFacts() reads every manifest and record with today's fields", async () => {
