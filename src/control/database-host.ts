@@ -1,6 +1,7 @@
 import type { Selectable } from "kysely";
 import { asTidemarkError, TidemarkError } from "../core/errors.ts";
 import type { AddonId } from "../core/ids.ts";
+import { repeat } from "../core/repeat.ts";
 import {
   type ManagedDatabase,
   type ManagedHost,
@@ -68,24 +69,16 @@ export class DatabaseHost {
     this.#watchCertificates();
   }
 
-  /** Renews the certificates that end soon, now and once a day, until `close()`. */
+  /** Renews the certificates that end soon, once a day until `close()`. */
   #watchCertificates(): void {
     const { clock, logger } = this.#context;
-    const { signal } = this.#closing;
-    const watch = async (): Promise<void> => {
-      while (!signal.aborted) {
-        // The only rejection is the end of the watch, which the condition sees.
-        await clock.sleep(CERTIFICATE_CHECK_INTERVAL_MS, signal).catch(() => undefined);
-        if (signal.aborted) return;
-        await this.#renewCertificates().catch((error: unknown) =>
-          logger.error(
-            { error: asTidemarkError(error).message },
-            "certificates were not renewed; tried again tomorrow",
-          ),
-        );
-      }
-    };
-    this.#certificates = watch();
+    this.#certificates = repeat(() => this.#renewCertificates(), {
+      clock,
+      intervalMs: CERTIFICATE_CHECK_INTERVAL_MS,
+      signal: this.#closing.signal,
+      onFailure: (thrown) =>
+        logger.error({ error: asTidemarkError(thrown).message }, "certificates were not renewed; tried again tomorrow"),
+    });
   }
 
   async #renewCertificates(): Promise<void> {

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { type Selectable, sql } from "kysely";
-import type { Clock } from "../core/clock.ts";
 import { asTidemarkError } from "../core/errors.ts";
+import { repeat } from "../core/repeat.ts";
 import { ORPHAN_GRACE_MS, sweepLogicalOrphans } from "../repository/logical-backups.ts";
 import { sweepPhysicalOrphans } from "../repository/physical-orphans.ts";
 import { openPhysicalArchive } from "../repository/physical-archive.ts";
@@ -32,7 +32,17 @@ export class RepositoryUpkeep {
   constructor(context: ControlContext, repository: Repository) {
     this.#context = context;
     this.#repository = repository;
-    this.#loop = this.#run();
+    const { clock, logger } = context;
+    this.#loop = repeat(() => this.#keepIfDue(), {
+      clock,
+      intervalMs: LOOK_INTERVAL_MS,
+      signal: this.#closing.signal,
+      onFailure: (thrown) =>
+        logger.warn(
+          { error: asTidemarkError(thrown).message },
+          "the repository was not put in order; the next time goes on",
+        ),
+    });
   }
 
   async close(): Promise<void> {
@@ -40,21 +50,8 @@ export class RepositoryUpkeep {
     await this.#loop;
   }
 
-  async #run(): Promise<void> {
-    const { clock, logger } = this.#context;
-    const { signal } = this.#closing;
-    while (!signal.aborted) {
-      try {
-        if (await this.#claim()) await keepRepository(this.#context, this.#repository, signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        logger.warn(
-          { error: asTidemarkError(error).message },
-          "the repository was not put in order; the next time goes on",
-        );
-      }
-      await pause(clock, signal);
-    }
+  async #keepIfDue(): Promise<void> {
+    if (await this.#claim()) await keepRepository(this.#context, this.#repository, this.#closing.signal);
   }
 
   async #claim(): Promise<boolean> {
@@ -111,9 +108,4 @@ async function keepDatabase(
   if (volumes.length > 0)
     context.logger.info({ addon: databaseId, removed: volumes }, "orphans were removed from the repository");
   await expireContinuousBackups(context, { addonId: databaseId, archive, signal });
-}
-
-async function pause(clock: Clock, signal: AbortSignal): Promise<void> {
-  // The only rejection is the end of the loop, which its condition sees.
-  await clock.sleep(LOOK_INTERVAL_MS, signal).catch(() => undefined);
 }

@@ -1,4 +1,5 @@
 import { asTidemarkError } from "../core/errors.ts";
+import { repeat } from "../core/repeat.ts";
 import { schedulePeriodicBackups } from "./backup-schedule.ts";
 import { scheduleBaseBackups } from "./base-backup-schedule.ts";
 import type { SchedulingContext } from "./context.ts";
@@ -20,27 +21,18 @@ export class Scheduler {
 
   constructor(context: SchedulingContext) {
     this.#context = context;
-    this.#loop = this.#run();
+    const { clock, logger } = context;
+    this.#loop = repeat(() => this.#tick(), {
+      clock,
+      intervalMs: TICK_MS,
+      signal: this.#closing.signal,
+      onFailure: (thrown) => logger.warn({ error: asTidemarkError(thrown).message }, "a tick of the scheduler failed"),
+    });
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#loop;
-  }
-
-  async #run(): Promise<void> {
-    const { clock, logger } = this.#context;
-    const { signal } = this.#closing;
-    while (!signal.aborted) {
-      try {
-        await this.#tick();
-        await clock.sleep(TICK_MS, signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        logger.warn({ error: asTidemarkError(error).message }, "a tick of the scheduler failed");
-        await clock.sleep(TICK_MS, signal).catch(() => undefined);
-      }
-    }
   }
 
   async #tick(): Promise<void> {

@@ -1,6 +1,7 @@
 import { Client } from "pg";
 import type { Clock } from "../core/clock.ts";
 import { asTidemarkError } from "../core/errors.ts";
+import { repeat } from "../core/repeat.ts";
 import type { AddonId } from "../core/ids.ts";
 import { formatLsn } from "../core/lsn.ts";
 import type { Logger } from "../core/logger.ts";
@@ -46,7 +47,17 @@ export class WalStreams {
   constructor(context: ControlContext, options: WalStreamsOptions) {
     this.#context = context;
     this.#options = options;
-    this.#loop = this.#run();
+    const { clock, logger } = context;
+    this.#loop = repeat(() => this.#claim(), {
+      clock,
+      intervalMs: CLAIM_INTERVAL_MS,
+      signal: this.#closing.signal,
+      onFailure: (thrown) =>
+        logger.warn(
+          { error: asTidemarkError(thrown).message },
+          "streams of write-ahead log were not claimed; tried again",
+        ),
+    });
   }
 
   /** Stores what was received, for a few seconds at most, and gives every stream back. */
@@ -54,20 +65,6 @@ export class WalStreams {
     this.#closing.abort();
     await this.#loop;
     await Promise.all([...this.#streams.values()].map((stream) => stream.close()));
-  }
-
-  async #run(): Promise<void> {
-    const { clock, logger } = this.#context;
-    const { signal } = this.#closing;
-    while (!signal.aborted) {
-      await this.#claim().catch((error: unknown) =>
-        logger.warn(
-          { error: asTidemarkError(error).message },
-          "streams of write-ahead log were not claimed; tried again",
-        ),
-      );
-      await pause(clock, CLAIM_INTERVAL_MS, signal);
-    }
   }
 
   async #claim(): Promise<void> {
