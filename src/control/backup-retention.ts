@@ -120,6 +120,13 @@ async function readFacts(db: Db, addonId: AddonId, planName?: string): Promise<B
     .select(["plan_name", "removed_at", "periodic_backups_enabled"])
     .where("addons.id", "=", addonId)
     .executeTakeFirstOrThrow();
+  const newestBase = await db
+    .selectFrom("base_backups")
+    .select("suspect_pages")
+    .where("addon_id", "=", addonId)
+    .orderBy("id", "desc")
+    .limit(1)
+    .executeTakeFirst();
   const rows = await db
     .selectFrom("backups")
     .innerJoin("operations", "operations.id", "backups.operation_id")
@@ -130,6 +137,7 @@ async function readFacts(db: Db, addonId: AddonId, planName?: string): Promise<B
   return {
     retention: retentionOf(planName ?? addon.plan_name, { isChosen: planName !== undefined }),
     isScheduled: addon.periodic_backups_enabled,
+    hasDamagedPages: newestBase !== undefined && newestBase.suspect_pages > 0,
     removedAt: addon.removed_at,
     backups: rows.map(({ id, method, night, created_at: createdAt, state, error_code: errorCode }) => ({
       id,

@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Backup } from "../control/model.ts";
-import { answer, bodyRefusals, optionalTimestamp, timestamp } from "./api-schemas.ts";
+import { answer, optionalTimestamp, refusals, timestamp } from "./api-schemas.ts";
 import { byDatabaseToken } from "./authentication.ts";
 import type { Router } from "./context.ts";
 import { pathName, plainText } from "./validation.ts";
@@ -35,7 +35,7 @@ const previewRetention = createRoute({
   },
   responses: {
     200: answer("One verdict for each backup, newest first", z.object({ retention: z.array(VerdictJson) })),
-    ...bodyRefusals(401, 404),
+    ...refusals(401, 404, 422),
   },
 });
 

@@ -21,7 +21,7 @@ export const BackupJson = z
     kept_because: z
       .string()
       .nullable()
-      .openapi({ description: "Why the plan keeps it; null in lists of other things, and once it goes" }),
+      .openapi({ description: "Why the plan keeps it; null once it goes, and in answers about something else" }),
     error: z.object({ code: z.string(), message: z.string(), hint: z.string().nullable() }).nullable(),
   })
   .openapi("Backup");

@@ -45,6 +45,7 @@ const histories = fc
 const facts: fc.Arbitrary<BackupRetentionFacts> = fc.record({
   retention: retentions,
   isScheduled: fc.boolean(),
+  hasDamagedPages: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
   removedAt: fc.option(fc.double({ min: 0, max: 90, noNaN: true }).map(daysAgo)),
   backups: histories,
 });
@@ -84,9 +85,10 @@ test("planBackupRetention() never loses the last good copy, for any history and 
   });
 });
 
-test("planBackupRetention() removes no good backup of a database whose newest attempt failed", () => {
-  check(({ backups, removedAt }, kept) => {
-    if (removedAt !== null || newestOf(backups, "done", "failed")?.state !== "failed") return;
+test("planBackupRetention() removes no good backup of a database whose newest attempt failed or whose pages are damaged", () => {
+  check(({ backups, removedAt, hasDamagedPages }, kept) => {
+    const hasFailed = newestOf(backups, "done", "failed")?.state === "failed";
+    if (removedAt !== null || !(hasFailed || hasDamagedPages)) return;
     for (const backup of backups) if (backup.state === "done") assert.ok(kept.has(backup.id));
   });
 });

@@ -37,7 +37,10 @@ function manual(id: string, daysAgo: number, state: KnownBackup["state"] = "done
 }
 
 function plan(backups: readonly KnownBackup[], changes: Partial<BackupRetentionFacts> = {}) {
-  return planBackupRetention({ retention: starter, isScheduled: true, removedAt: null, backups, ...changes }, now);
+  return planBackupRetention(
+    { retention: starter, isScheduled: true, hasDamagedPages: false, removedAt: null, backups, ...changes },
+    now,
+  );
 }
 
 const kept = (verdicts: ReturnType<typeof plan>): string[] =>
@@ -146,6 +149,12 @@ test("planBackupRetention() removes nothing while scheduled backups are missing,
   assert.deepEqual(kept(plan(stale)).length, 57);
   assert.equal(plan(stale)[0]?.reason, "Scheduled backups are missing: nothing goes until one succeeds");
   assert.ok(kept(plan(stale, { isScheduled: false })).length < 10);
+});
+
+test("planBackupRetention() removes nothing while the database's own pages are damaged", () => {
+  const verdicts = plan(nights(60), { hasDamagedPages: true });
+  assert.equal(kept(verdicts).length, 60);
+  assert.equal(verdicts[0]?.reason, "Page checksums of the database are wrong: nothing goes until they are right");
 });
 
 test("planBackupRetention() never removes the newest good backup of a database that exists", () => {

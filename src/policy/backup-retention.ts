@@ -24,6 +24,8 @@ export interface BackupRetentionFacts {
   readonly retention: BackupPlan["retention"];
   /** Whether the daily schedule is on. */
   readonly isScheduled: boolean;
+  /** Whether the newest base backup found pages whose checksum was wrong: what is dumped since may be damaged as well. */
+  readonly hasDamagedPages: boolean;
   /** When the database was deleted; null while it exists. */
   readonly removedAt: Date | null;
   readonly backups: readonly KnownBackup[];
@@ -67,8 +69,8 @@ interface Context {
  * - Periodic: one for each of the last days, weeks and months. A week's is its Sunday's and a month's its first Sunday's; where that night has no good one, the
  *   next good one of the week or month stands in.
  * - Manual: the newest so many, whatever their age.
- * - While the database exists its newest good backup is kept, and every good one while backups fail: when the newest attempt failed, or the schedule is on and
- *   nothing good is newer than two days.
+ * - While the database exists its newest good backup is kept, and every good one while backups fail: when the newest attempt failed, when the schedule is on and
+ *   nothing good is newer than two days, or when the database's own pages are damaged.
  * - After its deletion periodic ones go on to expire, manual ones so long after their creation as the plan says; the newest good one stays a month from then in any case.
  * - Failed and cancelled ones have no bytes; they are kept for a month, and the newest attempt for as long as it is that.
  *
@@ -175,6 +177,7 @@ function freezeReason(
   now: Date,
 ): string | undefined {
   if (newestAttempt?.state === "failed") return "The newest backup failed: nothing goes until one succeeds";
+  if (facts.hasDamagedPages) return "Page checksums of the database are wrong: nothing goes until they are right";
   const isSilent = lastGood !== undefined && addDaysTo(lastGood.createdAt, SILENCE_MAX_DAYS) < now;
   return facts.isScheduled && isSilent ? "Scheduled backups are missing: nothing goes until one succeeds" : undefined;
 }

@@ -32,6 +32,8 @@ interface Life {
   downUntilMs: number;
   /** Until when each backup fails. */
   failingUntilMs: number;
+  /** Until when the server's own pages are damaged. */
+  damagedUntilMs: number;
   runs: number;
   removed: number;
   madeUpFor: number;
@@ -46,6 +48,7 @@ for (let seed = 1; seed <= LIVES; seed++) {
       backups: [],
       downUntilMs: 0,
       failingUntilMs: 0,
+      damagedUntilMs: 0,
       runs: 0,
       removed: 0,
       madeUpFor: 0,
@@ -75,6 +78,7 @@ function happen(life: Life, random: () => number, now: Date): void {
   const happens = (timesPerYear: number): boolean => random() < timesPerYear / (365 * 24);
   if (happens(10)) life.downUntilMs = now.getTime() + random() * 90 * HOUR_MS;
   if (happens(8)) life.failingUntilMs = now.getTime() + random() * 20 * 24 * HOUR_MS;
+  if (happens(2)) life.damagedUntilMs = now.getTime() + random() * 10 * 24 * HOUR_MS;
   if (happens(15)) life.schedule = changeSchedule(life.schedule, { hourUtc: Math.floor(random() * 24) }, now);
   if (happens(6)) life.plan = retentionOf(random() < 0.5 ? "starter" : "business");
   if (happens(3)) life.schedule = changeSchedule(life.schedule, { isEnabled: false }, now);
@@ -94,7 +98,13 @@ function addBackup(
 }
 
 function decide(life: Life, now: Date): void {
-  const facts = { retention: life.plan, isScheduled: life.schedule.isEnabled, removedAt: null, backups: life.backups };
+  const facts = {
+    retention: life.plan,
+    isScheduled: life.schedule.isEnabled,
+    hasDamagedPages: now.getTime() < life.damagedUntilMs,
+    removedAt: null,
+    backups: life.backups,
+  };
   const verdicts = planBackupRetention(facts, now);
   const kept = verdicts.filter(({ isKept }) => isKept).map(({ id }) => id);
   const expected = oracle(facts, now);
@@ -109,7 +119,7 @@ function decide(life: Life, now: Date): void {
 }
 
 /** Ids of what is to be kept, found the long way: by walking the calendar from promise to backup, where the policy goes from backup to promise. */
-function oracle({ retention, isScheduled, backups }: BackupRetentionFacts, now: Date): Set<string> {
+function oracle({ retention, isScheduled, hasDamagedPages, backups }: BackupRetentionFacts, now: Date): Set<string> {
   const all = new Set(backups.map(({ id }) => id));
   const good = backups.filter(({ state }) => state === "done");
   const hasEnded = backups.filter(({ state }) => state !== "cancelled");
@@ -117,7 +127,8 @@ function oracle({ retention, isScheduled, backups }: BackupRetentionFacts, now: 
   const expected = new Set<string>();
   // Appended in order of time: the last is the newest.
   const last = good.at(-1);
-  const isFrozen = hasEnded.at(-1)?.state === "failed" || (isScheduled && last !== undefined && ageHours(last) > 48);
+  const isSilent = isScheduled && last !== undefined && ageHours(last) > 48;
+  const isFrozen = hasEnded.at(-1)?.state === "failed" || isSilent || hasDamagedPages;
   for (const { id } of isFrozen ? good : good.slice(-1)) expected.add(id);
   for (const backup of backups) {
     const isNewestAttempt = backup === hasEnded.at(-1);

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { type Backup, holdLock, sharedBackupScene, untilDumpIsBlocked } from "../faults/backup-scene.ts";
 import { pick, pickList } from "../harness/pick.ts";
 import { waitFor } from "../harness/platform.ts";
+import { makeTempFolder } from "../harness/temp-folder.ts";
 
 /** The hour before this one: whatever its minute is, it has passed today or, just after midnight, yesterday. */
 const PASSED_HOUR_UTC = (new Date().getUTCHours() + 23) % 24;
@@ -127,7 +130,7 @@ describe("periodic backups of a running platform", () => {
     });
   });
 
-  test("backups --resource shows its former owner what a removed database left, and the archive can be had", async () => {
+  test("backups --resource shows its former owner what a removed database left, and the archive can be had", async (t) => {
     const { platform, addonId, resourceId } = scene();
     const [newest] = await scene().backups();
     await platform.runOk(["--app", "shop", "addons-remove", addonId, "--force"]);
@@ -138,9 +141,10 @@ describe("periodic backups of a running platform", () => {
     const shown = await platform.runOk(["backups", "--resource", resourceId, "--why"]);
     assert.ok(shown.includes(newest?.id ?? "none"), shown);
     assert.match(shown, /Manual, 31 days from its creation/);
-    const path = `/api/databases/${resourceId}/backups/${newest?.id ?? ""}/archive`;
-    const { body } = await platform.api("GET", path);
-    assert.equal((await fetch(String(pick(body, "download_url")), { method: "HEAD" })).status, 200);
+    const folder = await makeTempFolder(t);
+    const fetched = await platform.runOk(["backups-download", "--resource", resourceId], { folder });
+    assert.equal(fetched, `-----> Selected the most recent successful backup\n===> ${newest?.name ?? ""}.tar.gz\n`);
+    assert.equal((await stat(join(folder, `${newest?.name ?? ""}.tar.gz`))).size, newest?.size);
     const stranger = await platform.run(["backups", "--resource", "someone_1"]);
     assert.equal(stranger.exitCode, 1);
   });
