@@ -54,7 +54,10 @@ export interface Recovered {
   readonly lsn: Lsn;
   /** The timeline that it is on now. */
   readonly timeline: TimelineId;
-  /** How to reach the paused copy, and its postmaster; undefined when it was stopped. */
+  /**
+   * How to reach the paused copy, and its postmaster; undefined when it was stopped. It gets no more log in this run: to go on, or to open it, it is
+   * stopped and recovered anew.
+   */
   readonly running: { readonly connection: Connection; readonly pid: number | undefined } | undefined;
 }
 

@@ -125,11 +125,9 @@ class Tally {
 
   result(): Verification {
     const { databases, chains } = this;
-    const holes = [...this.#holes.values()].map(({ place, cut, lost }) => ({
-      ...place,
-      cutBackups: [...cut],
-      lostBackups: [...lost],
-    }));
+    const holes: Hole[] = [];
+    for (const { place, cut, lost } of this.#holes.values())
+      holes.push({ ...place, cutBackups: [...cut], lostBackups: [...lost] });
     return {
       isSound: this.#bad.length === 0 && holes.length === 0,
       databases,
