@@ -39,7 +39,7 @@ export async function benchBaseBackup(args: readonly string[], write: (text: str
   try {
     const server = await startFilledServer(cleanUps, Number(values["size-mb"]), write);
     const contenders = [
-      ours(cleanUps, server),
+      ...LEVELS.map((level) => ours(cleanUps, server, level)),
       ...(await pgBaseBackupContenders(cleanUps, server)),
       ...(await pgBackRestContenders(cleanUps, server, LEVELS)),
     ];
@@ -69,12 +69,12 @@ async function startFilledServer(
 }
 
 /** With a receiver of the server's log beside it, as on the platform. */
-function ours(cleanUp: CleanUp, server: PostgresServer): Contender {
+function ours(cleanUp: CleanUp, server: PostgresServer, level: number): Contender {
   let running: CaptureProcess | undefined;
   return {
-    name: "tidemark (encrypted)",
+    name: `tidemark zstd ${level} (encrypted)`,
     async prepare() {
-      running = await startCaptureProcess(cleanUp, server, 1);
+      running = await startCaptureProcess(cleanUp, server, { streamCount: 1, zstdLevel: level });
     },
     async run() {
       if (running === undefined) throw new Error("The contender was not prepared");

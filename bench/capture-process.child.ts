@@ -48,7 +48,8 @@ async function openStreams(): Promise<Stream[]> {
       databaseId: `ad-bench-${index}`,
       recipients: [place.recipient],
       identity: place.identity,
-      framesInFlight: availableParallelism(),
+      framesInFlight: availableParallelism() + 1,
+      ...(place.zstdLevel === undefined ? {} : { zstdLevel: place.zstdLevel }),
     });
     const receiver = startWalReceiver({
       archive,

@@ -16,6 +16,7 @@ export interface CapturePlace {
   readonly recipient: string;
   readonly identity: string;
   readonly streamCount: number;
+  readonly zstdLevel?: number;
 }
 
 export type ParentMessage = { readonly kind: "back up" } | { readonly kind: "usage" };
@@ -106,12 +107,13 @@ export class CaptureProcess {
 /**
  * Starts the process, and waits until all its streams have stored what the server had.
  *
- * @param streamCount replication slots on the one server, each received for itself
+ * @param options.streamCount replication slots on the one server, each received for itself
+ * @param options.zstdLevel the platform's own when undefined
  */
 export async function startCaptureProcess(
   cleanUp: CleanUp,
   server: PostgresServer,
-  streamCount: number,
+  { streamCount, zstdLevel }: { readonly streamCount: number; readonly zstdLevel?: number },
 ): Promise<CaptureProcess> {
   const folder = await makeTempFolder(cleanUp);
   const identity = await generateX25519Identity();
@@ -123,6 +125,7 @@ export async function startCaptureProcess(
     recipient: await identityToRecipient(identity),
     identity,
     streamCount,
+    ...(zstdLevel === undefined ? {} : { zstdLevel }),
   };
   const child = fork(fileURLToPath(import.meta.resolve("./capture-process.child.ts")), [JSON.stringify(place)]);
   const started = new CaptureProcess(child, folder, streamCount);

@@ -39,7 +39,7 @@ export async function benchCommitDelay(args: readonly string[], write: (text: st
       settings: { fsync: "on", shared_buffers: "256MB", max_wal_size: "8GB" },
     });
     const script = await prepareWriters(server);
-    const capture = await startCaptureProcess(cleanUps, server, 1);
+    const capture = await startCaptureProcess(cleanUps, server, { streamCount: 1 });
     const rows = [];
     for (const rate of values["rates-mb"].split(",")) {
       write(`Writing ${rate} MB of log a second\n`);

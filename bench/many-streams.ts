@@ -63,7 +63,7 @@ async function measure(server: PostgresServer, run: Run): Promise<string[]> {
     await server.query("select pg_switch_wal()");
     await server.query("checkpoint");
     const beganMs = performance.now();
-    const capture = await startCaptureProcess(cleanUps, server, run.count);
+    const capture = await startCaptureProcess(cleanUps, server, { streamCount: run.count });
     const startSeconds = (performance.now() - beganMs) / 1000;
     await untilDurable(capture, await flushedLsn(server));
     const before = await capture.usage();

@@ -22,6 +22,8 @@ const WAL_POLL_MS = 250;
 /** A receiver that doesn't bring the log of a finished copy by then has a trouble of its own; the copy is taken again later. */
 const WAL_TIMEOUT_MS = 10 * 60_000;
 
+/** While one frame is sealed and written, the others keep all cores busy. */
+const SPARE_FRAMES = 1;
 /** Of an id's 24 digits, those that tell its time. */
 const ID_TIME_DIGITS = 12;
 
@@ -58,7 +60,7 @@ export async function openContinuousSource(
     databaseId: addonId,
     recipients: [row.recipient],
     identity,
-    framesInFlight: availableParallelism(),
+    framesInFlight: availableParallelism() + SPARE_FRAMES,
   });
   const connection = { host: socketFolder, port: row.port, user: REPLICATION_ROLE, password, database: "postgres" };
   return { addonId, archive, target: { client: clientConfig(connection), applicationName } };

@@ -5,7 +5,13 @@ import { repeat } from "../core/repeat.ts";
 import type { AddonId } from "../core/ids.ts";
 import { formatLsn } from "../core/lsn.ts";
 import type { Logger } from "../core/logger.ts";
-import { type ReceiverIncident, startWalReceiver, type WalReceiver } from "../capture/wal/wal-receiver.ts";
+import { ByteBudget } from "../capture/wal/byte-budget.ts";
+import {
+  type ReceiverIncident,
+  startWalReceiver,
+  UPLOAD_BUDGET_DEFAULT_BYTES,
+  type WalReceiver,
+} from "../capture/wal/wal-receiver.ts";
 import { REPLICATION_SLOT } from "../instances/managed-database.ts";
 import { type ContinuousPlace, openContinuousSource } from "./base-backup.ts";
 import type { ControlContext } from "./context.ts";
@@ -36,11 +42,15 @@ export interface WalStreamsOptions extends ContinuousPlace {
   readonly spoolFolder: (addonId: AddonId) => string;
 }
 
+type StreamOptions = WalStreamsOptions & { readonly uploadBudget: ByteBudget };
+
 /** Streams the write-ahead log of every database of this machine that no other worker streams, for as long as the database is there. */
 export class WalStreams {
   readonly #context: ControlContext;
   readonly #options: WalStreamsOptions;
   readonly #streams = new Map<AddonId, Stream>();
+  /** One for all: many streams that catch up at once must not fill the memory. */
+  readonly #uploadBudget = new ByteBudget(UPLOAD_BUDGET_DEFAULT_BYTES);
   readonly #closing = new AbortController();
   readonly #loop: Promise<void>;
 
@@ -73,7 +83,7 @@ export class WalStreams {
     for (const addonId of await claimWalStreams(database.db, { owner, hostId, limit: CLAIMED_AT_ONCE_MAX })) {
       // Our own lease ran out while the control database was away: the stream goes on as it was.
       if (this.#streams.has(addonId)) continue;
-      const stream = new Stream(this.#context, this.#options, addonId);
+      const stream = new Stream(this.#context, { ...this.#options, uploadBudget: this.#uploadBudget }, addonId);
       this.#streams.set(addonId, stream);
       void stream.ended.then(() => this.#streams.delete(addonId));
     }
@@ -83,7 +93,7 @@ export class WalStreams {
 /** One database's stream: a receiver, its lease, and the row that tells how far it has come. */
 class Stream {
   readonly #context: ControlContext;
-  readonly #options: WalStreamsOptions;
+  readonly #options: StreamOptions;
   readonly #addonId: AddonId;
   readonly #logger: Logger;
   readonly #closing = new AbortController();
@@ -94,7 +104,7 @@ class Stream {
   #reason = "first";
   #incidents: Promise<void> = Promise.resolve();
 
-  constructor(context: ControlContext, options: WalStreamsOptions, addonId: AddonId) {
+  constructor(context: ControlContext, options: StreamOptions, addonId: AddonId) {
     this.#context = context;
     this.#options = options;
     this.#addonId = addonId;
@@ -134,6 +144,7 @@ class Stream {
       spoolFolder: this.#options.spoolFolder(this.#addonId),
       clock,
       pieceIntervalMs: this.#options.pieceIntervalMs,
+      uploadBudget: this.#options.uploadBudget,
       onIncident: (incident) => this.#onIncident(incident),
     });
     const times = new ServerTimes(() => new Client({ ...source.target.client, application_name: "tidemark clock" }));

@@ -13,7 +13,7 @@ import { compressFrames } from "./zstd-frames.ts";
  * Level 1: measured on heap and index pages at 2 to 3 times the speed of level 3, with 5 % larger files, and smaller ones on text-heavy rows.
  * Objects say nothing of the level, so it can change at any time.
  */
-const ZSTD_LEVEL = 1;
+const ZSTD_LEVEL_DEFAULT = 1;
 /** One frame's plain bytes: large enough for the ratio, small enough that all cores have work from a small volume. */
 export const FRAME_BYTES = 4 * 1024 * 1024;
 /** Manifests and other small objects; a manifest of 100,000 volumes is below it. */
@@ -34,6 +34,8 @@ export interface PhysicalArchive {
   readonly nameKey: Buffer;
   /** Frames compressed at once, over all objects being written: the number of cores. */
   readonly framesInFlight: number;
+  /** Of what is written; what was written before is read whatever its level. */
+  readonly zstdLevel: number;
 }
 
 export interface PhysicalArchiveOptions {
@@ -43,14 +45,15 @@ export interface PhysicalArchiveOptions {
   /** The database's own `AGE-SECRET-KEY-...`. */
   readonly identity: string;
   readonly framesInFlight: number;
+  readonly zstdLevel?: number;
 }
 
 /** Derives the key of the names from the database's identity: whoever can read the backups can check their names. */
 export function openPhysicalArchive(options: PhysicalArchiveOptions): PhysicalArchive {
   const nameKey = Buffer.from(hkdfSync("sha256", options.identity, "", NAME_KEY_INFO, NAME_KEY_BYTES));
-  const { recipients, identity, framesInFlight } = options;
+  const { recipients, identity, framesInFlight, zstdLevel = ZSTD_LEVEL_DEFAULT } = options;
   const prefix = `${databasePrefix(options.databaseId)}physical`;
-  return { store: options.repository.store, prefix, recipients, identity, framesInFlight, nameKey };
+  return { store: options.repository.store, prefix, recipients, identity, framesInFlight, zstdLevel, nameKey };
 }
 
 /** What is known of an object after it was written. */
@@ -114,7 +117,7 @@ export async function writeFrames(
     plainBytes += block.length;
   });
   const frames = compressFrames(blocks, {
-    level: ZSTD_LEVEL,
+    level: archive.zstdLevel,
     inFlight: archive.framesInFlight,
     release: source.release,
   });
