@@ -11,7 +11,7 @@ import { type PhysicalArchive, openPhysicalArchive } from "./physical-archive.ts
 import { type WalPiece, gapKey, historyKey, parseLineageKey, walPieceKey } from "./physical-layout.ts";
 import { openRepository } from "./repository.ts";
 import { readHistory, readWalPiece, storeHistory, storeWalPiece } from "./wal-archive.ts";
-import { contiguousBytes, readWalInventory, storedUntil } from "./wal-inventory.ts";
+import { contiguousBytes, isWalStored, readWalInventory, storedUntil } from "./wal-inventory.ts";
 import { planSegment, readSegment } from "./wal-segment.ts";
 
 const lineage = newObjectId(new Date());
@@ -116,6 +116,28 @@ test("readWalInventory() finds the end of what is stored, and storedUntil() stop
   assert.equal(storedUntil(inventory, timeline, parseLsn("0/700028")), parseLsn("0/701388"));
   assert.equal(storedUntil(inventory, timeline, parseLsn("0/600028")), parseLsn("0/600028"));
   assert.equal(storedUntil(inventory, toTimelineId(2), parseLsn("0/300000")), parseLsn("0/300000"));
+});
+
+test("isWalStored() believes a hole only when it finds it again", async () => {
+  const archive = await openArchive();
+  await store(archive, 0, 1000);
+  const range = { timeline, start: parseLsn("0/300028"), stop: parseLsn("0/300300") };
+  let listings = 0;
+  const missing = (count: number): PhysicalArchive => ({
+    ...archive,
+    store: {
+      ...archive.store,
+      async *list(prefix, call) {
+        listings += 1;
+        for await (const object of archive.store.list(prefix, call)) if (listings > count) yield object;
+      },
+    },
+  });
+  assert.ok(await isWalStored(missing(2), { lineage, segmentSize }, range));
+  assert.equal(listings, 3);
+  listings = 0;
+  assert.ok(!(await isWalStored(missing(9), { lineage, segmentSize }, range)));
+  assert.ok(!(await isWalStored(archive, { lineage, segmentSize }, { ...range, stop: parseLsn("0/300400") })));
 });
 
 test("R3: storeHistory() keeps one history for each timeline and refuses another", async () => {

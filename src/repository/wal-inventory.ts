@@ -12,6 +12,9 @@ import type { PhysicalArchive } from "./physical-archive.ts";
 import type { LineageId, StoredGap, StoredHistory, WalPiece } from "./physical-layout.ts";
 import { listLineageObjects } from "./wal-archive.ts";
 
+/** Two joins would have to meet two listings at the same place. */
+const LISTINGS_MAX = 3;
+
 /** What is stored of a segment. */
 export interface StoredSegment {
   readonly start: Lsn;
@@ -78,6 +81,25 @@ export function storedUntil(inventory: WalInventory, timeline: TimelineId, from:
     if (end < advanceLsn(at, inventory.segmentSize)) return end > from ? end : from;
     at = end;
   }
+}
+
+/**
+ * Whether WAL is stored without a hole from `start` to `stop` on one timeline. A listing is not a moment: pieces that are joined while it runs may be missed
+ * as pieces and as a whole, so a hole counts only when it is found again.
+ *
+ * @throws as `readWalInventory`
+ */
+export async function isWalStored(
+  archive: PhysicalArchive,
+  lineage: { readonly lineage: LineageId; readonly segmentSize: WalSegmentSize },
+  range: { readonly timeline: TimelineId; readonly start: Lsn; readonly stop: Lsn },
+  signal?: AbortSignal,
+): Promise<boolean> {
+  for (let listing = 1; listing <= LISTINGS_MAX; listing++) {
+    const inventory = await readWalInventory(archive, lineage, signal);
+    if (storedUntil(inventory, range.timeline, range.start) >= range.stop) return true;
+  }
+  return false;
 }
 
 function addPiece(pieces: Map<SegmentName, WalPiece[]>, piece: WalPiece): void {

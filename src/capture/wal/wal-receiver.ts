@@ -19,7 +19,7 @@ import {
 import type { PhysicalArchive } from "../../repository/physical-archive.ts";
 import type { LineageId } from "../../repository/physical-layout.ts";
 import { storeGap, storeHistory } from "../../repository/wal-archive.ts";
-import { readWalInventory, storedUntil } from "../../repository/wal-inventory.ts";
+import { isWalStored } from "../../repository/wal-inventory.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { CommitTracker, type Moment } from "./commit-tracker.ts";
 import {
@@ -190,8 +190,7 @@ export class WalReceiver {
       );
     const segmentSize = toWalSegmentSize(lineage.segmentSizeBytes);
     const place = { lineage: lineage.lineage, segmentSize };
-    const inventory = await readWalInventory(this.#options.archive, place, signal);
-    if (storedUntil(inventory, range.timeline, range.start) >= range.stop) return;
+    if (await isWalStored(this.#options.archive, place, range, signal)) return;
     const from = formatPosition({ timeline: range.timeline, lsn: range.start });
     throw new TidemarkError("base_backup_failed", `Cannot finish the base backup: its WAL from ${from} is not stored`, {
       hint: "The backup began before the stored WAL does; take another one",
