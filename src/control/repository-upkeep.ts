@@ -4,7 +4,7 @@ import { asTidemarkError } from "../core/errors.ts";
 import { repeat } from "../core/repeat.ts";
 import { ORPHAN_GRACE_MS, sweepLogicalOrphans } from "../repository/logical-backups.ts";
 import { sweepPhysicalOrphans } from "../repository/physical-orphans.ts";
-import { openPhysicalArchive } from "../repository/physical-archive.ts";
+import { openPhysicalArchive, type PhysicalArchive } from "../repository/physical-archive.ts";
 import type { Repository } from "../repository/repository.ts";
 import { expireLogicalBackups } from "./backup-retention.ts";
 import type { ControlContext } from "./context.ts";
@@ -64,7 +64,7 @@ export class RepositoryUpkeep {
   }
 }
 
-/** Once over all databases, removed ones included; a database that fails holds up none of the others. */
+/** Once over all databases, removed ones included. A database or a duty that fails holds up none of the others. */
 async function keepRepository(context: ControlContext, repository: Repository, signal: AbortSignal): Promise<void> {
   const before = new Date(context.clock.now().getTime() - ORPHAN_GRACE_MS);
   await repository.store.sweepUploads(before, { signal });
@@ -74,38 +74,82 @@ async function keepRepository(context: ControlContext, repository: Repository, s
     .select(["databases.addon_id", "recipient", "wrapped_identity", "addons.state"])
     .execute();
   for (const row of rows) {
-    try {
-      await keepDatabase(context, repository, { row, before, signal });
-    } catch (error) {
-      signal.throwIfAborted();
-      const { code, message } = asTidemarkError(error);
-      context.logger.error({ addon: row.addon_id, code, error: message }, "a database's backups were not put in order");
+    for (const duty of DUTIES) {
+      try {
+        await duty(context, repository, { row, before, signal });
+      } catch (error) {
+        signal.throwIfAborted();
+        const { code, message } = asTidemarkError(error);
+        const facts = { addon: row.addon_id, code, error: message };
+        context.logger.error(facts, "a database's backups were not put in order");
+      }
     }
   }
 }
 
-async function keepDatabase(
+interface Keeping {
+  readonly row: DatabaseRow;
+  /** What is younger may still be in use. */
+  readonly before: Date;
+  readonly signal: AbortSignal;
+}
+
+type Duty = (context: ControlContext, repository: Repository, keeping: Keeping) => Promise<void>;
+
+const DUTIES: readonly Duty[] = [keepLogicalRetention, sweepLogical, sweepContinuous, keepRecoveryWindow];
+
+async function keepLogicalRetention(
   context: ControlContext,
   repository: Repository,
-  { row, before, signal }: { row: DatabaseRow; before: Date; signal: AbortSignal },
+  { row, signal }: Keeping,
+): Promise<void> {
+  await expireLogicalBackups(context, repository, { addonId: row.addon_id, signal });
+}
+
+async function sweepLogical(
+  context: ControlContext,
+  repository: Repository,
+  { row, before, signal }: Keeping,
 ): Promise<void> {
   const databaseId = row.addon_id;
-  await expireLogicalBackups(context, repository, { addonId: databaseId, signal });
   const identity = await context.secrets.unwrapDatabaseKey(databaseId, row.wrapped_identity);
-  const removed = await sweepLogicalOrphans(repository, { databaseId, identity, before }, { signal });
-  if (removed.length > 0)
-    context.logger.info({ addon: databaseId, removed }, "orphans were removed from the repository");
+  logSweep(context, row, await sweepLogicalOrphans(repository, { databaseId, identity, before }, { signal }));
+}
+
+async function sweepContinuous(
+  context: ControlContext,
+  repository: Repository,
+  { row, before, signal }: Keeping,
+): Promise<void> {
   if (row.state !== "running") return;
-  const framesInFlight = availableParallelism();
-  const archive = openPhysicalArchive({
+  const archive = await openArchive(context, repository, row);
+  logSweep(context, row, await sweepPhysicalOrphans(archive, { before, signal }));
+}
+
+async function keepRecoveryWindow(
+  context: ControlContext,
+  repository: Repository,
+  { row, signal }: Keeping,
+): Promise<void> {
+  if (row.state !== "running") return;
+  const archive = await openArchive(context, repository, row);
+  await expireContinuousBackups(context, { addonId: row.addon_id, archive, signal });
+}
+
+async function openArchive(
+  { secrets }: ControlContext,
+  repository: Repository,
+  row: DatabaseRow,
+): Promise<PhysicalArchive> {
+  return openPhysicalArchive({
     repository,
-    databaseId,
+    databaseId: row.addon_id,
     recipients: [row.recipient],
-    identity,
-    framesInFlight,
+    identity: await secrets.unwrapDatabaseKey(row.addon_id, row.wrapped_identity),
+    framesInFlight: availableParallelism(),
   });
-  const volumes = await sweepPhysicalOrphans(archive, { before, signal });
-  if (volumes.length > 0)
-    context.logger.info({ addon: databaseId, removed: volumes }, "orphans were removed from the repository");
-  await expireContinuousBackups(context, { addonId: databaseId, archive, signal });
+}
+
+function logSweep({ logger }: ControlContext, row: DatabaseRow, removed: readonly string[]): void {
+  if (removed.length > 0) logger.info({ addon: row.addon_id, removed }, "orphans were removed from the repository");
 }

@@ -35,12 +35,21 @@ export class Scheduler {
     await this.#loop;
   }
 
+  /** A duty that fails holds up none of the others; what was begun before comes first. */
   async #tick(): Promise<void> {
+    const duties = [
+      () => this.#sendUnattended(),
+      () => scheduleBaseBackups(this.#context),
+      () => schedulePeriodicBackups(this.#context),
+    ];
+    const failures: unknown[] = [];
+    for (const duty of duties) await duty().catch((thrown: unknown) => failures.push(thrown));
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #sendUnattended(): Promise<void> {
     const { database, queue } = this.#context;
-    // First of all, so that nothing that fails below holds up what was begun.
     const unattended = await listUnattendedOperations(database, SENT_PER_TICK_MAX);
     for (const operation of unattended) await queue.send(operation, operation.host_id);
-    await scheduleBaseBackups(this.#context);
-    await schedulePeriodicBackups(this.#context);
   }
 }
