@@ -8,10 +8,11 @@ import { REPLICATION_ROLE } from "../instances/managed-roles.ts";
 import { clientConfig } from "../postgres/connection.ts";
 import type { ReplicationTarget } from "../postgres/replication/replication-connection.ts";
 import { type BaseBackupManifest, listBaseBackups, readBaseBackup } from "../repository/base-backup-set.ts";
+import { writeDatabaseKey } from "../repository/database-keys.ts";
 import { openPhysicalArchive, type PhysicalArchive } from "../repository/physical-archive.ts";
 import { readLineage as readLineageRecord } from "../repository/lineages.ts";
 import type { LineageId } from "../repository/physical-layout.ts";
-import { readWalInventory, storedUntil } from "../repository/wal-inventory.ts";
+import { isWalStored } from "../repository/wal-inventory.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
 import type { BaseBackupTable } from "./schema.ts";
@@ -53,6 +54,8 @@ export async function openContinuousSource(
     .where("addon_id", "=", addonId)
     .executeTakeFirstOrThrow();
   if (row.port === null) throw new TidemarkError("server_not_running", `The database ${addonId} has no server`);
+  // Before the first byte that it opens, so that the repository and the master key suffice.
+  await writeDatabaseKey(repository, addonId, row.wrapped_identity);
   const identity = await secrets.unwrapDatabaseKey(addonId, row.wrapped_identity);
   const password = await unwrapText(secrets, row.wrapped_replication_password, `replication password of ${addonId}`);
   const archive = openPhysicalArchive({
@@ -209,8 +212,7 @@ async function waitForWal({ database, clock }: ControlContext, wanted: WantedWal
 async function requireStored({ archive, lineage, range, signal }: WantedWal): Promise<void> {
   const { segmentSizeBytes } = await readLineageRecord(archive, lineage, signal);
   const place = { lineage, segmentSize: toWalSegmentSize(segmentSizeBytes) };
-  const inventory = await readWalInventory(archive, place, signal);
-  if (storedUntil(inventory, range.timeline, range.start) >= range.stop) return;
+  if (await isWalStored(archive, place, range, signal)) return;
   throw new TidemarkError(
     "base_backup_failed",
     `The write-ahead log from ${formatLsn(range.start)} on is not stored without a hole`,

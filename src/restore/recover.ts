@@ -108,10 +108,15 @@ function startServer(request: RecoverRequest, restoreCommand: string): Promise<R
     port: RECOVERY_PORT,
     restoreCommand,
     targetLsn: target.lsn,
-    timeline: target.branch.timeline,
+    timeline: timelineOf(target),
     minimums: target.minimums,
   });
   return RecoveryServer.start({ dataFolder, runFolder, programs, owner, roles, settings, clock });
+}
+
+/** Of the target's record: a target before a switch lies on an older timeline, and a copy promoted there must say that it left that one. */
+function timelineOf({ branch, endLsn }: ResolvedTarget): TimelineId {
+  return branch.stretches.find(({ to }) => to === undefined || endLsn <= to)?.timeline ?? branch.timeline;
 }
 
 interface Running {

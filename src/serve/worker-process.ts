@@ -9,6 +9,8 @@ import type { Logger } from "../core/logger.ts";
 const RESTART_DELAY_MIN_MS = 500;
 const RESTART_DELAY_MAX_MS = 30_000;
 const STEADY_AFTER_MS = 60_000;
+/** Compression shares Node's pool with writes to disk: with the usual four threads, a few large blocks hold up every small write. */
+const UV_THREADPOOL_SIZE = "8";
 const LIFE_SIGN = "alive?";
 /** How often the worker is asked for a sign of life. */
 const LIFE_SIGN_INTERVAL_MS = 2000;
@@ -96,7 +98,10 @@ export class WorkerProcess {
   /** How the process ended: its exit code, the signal, or why it could not be started. */
   async #runOnce(): Promise<string> {
     const { program, arguments: args, environment, logger, onEnd } = this.#options;
-    const child = fork(program, [...args], { env: { ...environment }, stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const child = fork(program, [...args], {
+      env: { UV_THREADPOOL_SIZE, ...environment },
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
     this.#child = child;
     const { promise, resolve } = Promise.withResolvers<string>();
     child.once("error", (error) => resolve(error.message));

@@ -50,7 +50,6 @@ describe(
     test("bring back what a platform has stored, to the last commit", async (t) => {
       const platform = await startPlatform(t);
       const { addonId, resourceId, uri } = await platform.provision("shop");
-      await platform.runOk(["--app", "shop", "--addon", "postgresql", "backups-create"]);
       const client = new Client({ connectionString: uri.replace("sslmode=prefer", "sslmode=disable") });
       await client.connect();
       await client.query("create table ledger as select n, md5(n::text) as note from generate_series(1, 5000) n");

@@ -29,7 +29,6 @@ test("`restore` brings a managed database back when platform, control database a
   await query(database, "create table kept as select n, md5(n::text) as body from generate_series(1, 1000) n");
   const position = await query(database, "select pg_current_wal_insert_lsn()");
 
-  await platform.runOk(["--app", "my-app", "--addon", "postgresql", "backups-create"]);
   const parent = await makeTempFolder(t);
   await makeServerFolder(parent, 0o755);
   const words = ["restore", "--database", addonId, "--to", join(parent, "data"), "--json"];
