@@ -114,5 +114,6 @@ async function backUp(): Promise<ChildMessage> {
 }
 
 function send(message: ChildMessage): void {
-  process.send?.(message);
+  // The bench may have ended and taken the channel with it.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }

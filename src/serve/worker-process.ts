@@ -126,6 +126,7 @@ export class WorkerProcess {
 /** The worker's part: answers its parent's questions for a sign of life. Does nothing in a process that nobody forked. */
 export function giveLifeSigns(process: NodeJS.Process): void {
   process.on("message", (message) => {
-    if (message === LIFE_SIGN && process.connected) process.send?.(LIFE_SIGN);
+    // A parent that has just died takes no answer; its end is told by the channel.
+    if (message === LIFE_SIGN && process.connected) process.send?.(LIFE_SIGN, undefined, undefined, () => undefined);
   });
 }
