@@ -37,8 +37,11 @@ const GZIP_BLOCK_BYTES = 1024 * 1024;
 /** Blocks beyond one a core keep the cores busy while a finished one is on its way to the store and the next is read. */
 const GZIP_SPARE_BLOCKS = 2;
 
-/** pg_dump's own limit counts by its statement; ours, for waits that its limit doesn't cover, comes this much later. */
-const LOCK_WATCH_SLACK_MS = 2_000;
+/**
+ * pg_dump's own limit is this much longer than ours: the watch ends a dump that waits too long, since it knows who is in the way. Only when nobody could
+ * watch does pg_dump end by itself. Generous, since a crowded machine looks late.
+ */
+const LOCK_WATCH_SLACK_MS = 10_000;
 
 /** As many names of unlogged tables as a message can hold. */
 const UNLOGGED_TABLES_MAX = 50;
@@ -188,15 +191,14 @@ async function storeDump(
     signal: watchEnd.signal,
     onLook(found) {
       blocker = found;
-      if (found !== undefined && found.waitedMs > limitMs + LOCK_WATCH_SLACK_MS)
-        giveUp.abort(lockTimeout(found, limitMs));
+      if (found !== undefined && found.waitedMs >= limitMs) giveUp.abort(lockTimeout(found, limitMs));
     },
   }).catch((error: unknown) => {
     // The dump doesn't need the watch; without it a lock wait still ends, by pg_dump's own limit, but unexplained.
     run.warnings.push(`Lock waits were not watched: ${asTidemarkError(error).message}`);
   });
 
-  const dump = startDump({ ...request, applicationName, lockWaitTimeoutMs: limitMs });
+  const dump = startDump({ ...request, applicationName, lockWaitTimeoutMs: limitMs + LOCK_WATCH_SLACK_MS });
   const onAbort = (): void => void dump.close();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
