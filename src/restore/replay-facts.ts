@@ -10,7 +10,7 @@ import type {
 import type { BaseBackupManifest } from "../repository/base-backup-set.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
 import type { Branch } from "./branch.ts";
-import type { RestoreTarget } from "./target-request.ts";
+import type { ReplayTarget } from "./target-request.ts";
 import { type ScannedRecord, scanBranch } from "./wal-scan.ts";
 
 /** What the WAL from a base backup up to a target holds. */
@@ -18,7 +18,7 @@ export interface ReplayFacts {
   /** The last record to replay: of a transaction's end, or the one that ends the backup when no transaction ended since. */
   readonly last: { readonly start: Lsn; readonly end: Lsn };
   readonly lastCommit: TransactionEnd | undefined;
-  /** Time targets: the first commit or abort that is stamped later. */
+  /** Time targets: the first commit or abort that is stamped later; exclusive transaction targets: the transaction's end. */
   readonly firstLater: TransactionEnd | undefined;
   /** The latest stamp before `firstLater`. */
   readonly latestStamp: TimestampUs | undefined;
@@ -39,7 +39,7 @@ export interface ReplayFacts {
 export async function collectReplayFacts(
   archive: PhysicalArchive,
   { branch, base }: { readonly branch: Branch; readonly base: BaseBackupManifest },
-  target: RestoreTarget,
+  target: ReplayTarget,
   signal: AbortSignal | undefined,
 ): Promise<ReplayFacts> {
   const collector = new ReplayCollector(base, target);
@@ -50,7 +50,7 @@ export async function collectReplayFacts(
 }
 
 class ReplayCollector {
-  readonly #target: RestoreTarget;
+  readonly #target: ReplayTarget;
   readonly #start: Lsn;
   readonly #stop: Lsn;
   readonly #tablespaces: TablespaceCreated[] = [];
@@ -62,7 +62,7 @@ class ReplayCollector {
   #latestStamp: TimestampUs | undefined;
   #wanted: TransactionEnd | undefined;
 
-  constructor(base: BaseBackupManifest, target: RestoreTarget) {
+  constructor(base: BaseBackupManifest, target: ReplayTarget) {
     this.#target = target;
     this.#start = parseLsn(base.startLsn);
     this.#stop = parseLsn(base.stopLsn);
@@ -99,8 +99,9 @@ class ReplayCollector {
   }
 
   #isBeyond({ start, fact }: ScannedRecord): boolean {
-    if (this.#target.kind === "lsn") return start > this.#target.lsn;
-    return this.#target.kind === "time" && fact?.kind === "transaction end" && fact.time > this.#target.time;
+    const target = this.#target;
+    if (target.kind === "lsn") return target.isExclusive === true ? start >= target.lsn : start > target.lsn;
+    return target.kind === "time" && fact?.kind === "transaction end" && isLater(fact.time, target);
   }
 
   #take(fact: WalFact, record: ScannedRecord): void {
@@ -108,21 +109,32 @@ class ReplayCollector {
     else if (fact.kind === "parameters changed") this.#minimums = highest(this.#minimums, fact.minimums);
     else if (fact.kind === "transaction prepared") {
       this.#prepared.set(fact.xid, fact);
-      if (this.#target.kind !== "time" || fact.time <= this.#target.time) this.#advance(record);
-    } else this.#endTransaction(fact, record);
+      if (this.#target.kind !== "time" || !isLater(fact.time, this.#target)) this.#advance(record);
+    } else if (fact.kind === "transaction end") this.#endTransaction(fact, record);
   }
 
   #endTransaction(fact: TransactionEnd, record: ScannedRecord): void {
+    const target = this.#target;
+    if (target.kind === "xid" && fact.xid === target.xid) {
+      this.#wanted = fact;
+      if (target.isExclusive === true) {
+        this.#firstLater = fact;
+        return;
+      }
+    }
     if (fact.xid !== undefined && fact.outcome.endsWith("prepared")) this.#prepared.delete(fact.xid);
     if (this.#latestStamp === undefined || fact.time > this.#latestStamp) this.#latestStamp = fact.time;
     if (fact.outcome.startsWith("commit")) this.#lastCommit = fact;
     this.#advance(record);
-    if (this.#target.kind === "xid" && fact.xid === this.#target.xid) this.#wanted = fact;
   }
 
   #advance({ start, end }: ScannedRecord): void {
     this.#last = { start, end };
   }
+}
+
+function isLater(time: TimestampUs, target: Extract<ReplayTarget, { kind: "time" }>): boolean {
+  return target.isExclusive === true ? time >= target.time : time > target.time;
 }
 
 /** Settings of the copy must be at least the highest on the way: https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN */

@@ -1,4 +1,4 @@
-import { TidemarkError } from "../core/errors.ts";
+import type { TidemarkError } from "../core/errors.ts";
 import { type Lsn, formatLsn, parseLsn } from "../core/lsn.ts";
 import { type TimestampUs, formatTimestamp, timestampFromDate } from "../core/timestamp.ts";
 import type {
@@ -12,7 +12,9 @@ import type { PhysicalArchive } from "../repository/physical-archive.ts";
 import { type Branch, newestTimeline, nextStored, openBranch, usableBases } from "./branch.ts";
 import type { RestoreFacts } from "./facts.ts";
 import { type ReplayFacts, collectReplayFacts } from "./replay-facts.ts";
-import type { RestoreTarget, TargetRequest } from "./target-request.ts";
+import { locateRestorePoint } from "./restore-points.ts";
+import { beforeWindow, beyondStored, inHole, noBackup, unreachable } from "./target-refusals.ts";
+import type { ReplayTarget, TargetRequest } from "./target-request.ts";
 
 /** A target as one explicit record of stored WAL: reachable, and always the same one. */
 export interface ResolvedTarget {
@@ -67,11 +69,15 @@ export async function resolveTarget(
   { now, signal }: { readonly now: Date; readonly signal?: AbortSignal | undefined },
 ): Promise<ResolvedTarget> {
   const { target } = request;
+  if (target.kind === "restore point") {
+    const located = await locateRestorePoint(archive, facts, { ...request, target }, signal);
+    return resolveTarget(archive, facts, located, { now, signal });
+  }
   if (target.kind === "time" && target.time > timestampFromDate(now))
-    throw unreachable(`${formatTimestamp(target.time)} lies in the future`, "Take the latest moment instead");
+    throw await inFuture(archive, facts, { ...request, target }, { now, signal });
   let refusal: TidemarkError | undefined;
   let unproven: ResolvedTarget | undefined;
-  for (const candidate of listCandidates(facts, request)) {
+  for (const candidate of listCandidates(facts, { ...request, target })) {
     const outcome = await tryCandidate(archive, candidate, target, signal);
     if (outcome.kind === "found") return outcome.target;
     if (outcome.kind === "unproven") unproven ??= outcome.target;
@@ -83,8 +89,27 @@ export async function resolveTarget(
   throw refusal ?? noBackup(facts);
 }
 
+/** The latest moment stands in the refusal: finding it reads as much as a restore to it would. */
+async function inFuture(
+  archive: PhysicalArchive,
+  facts: RestoreFacts,
+  request: TargetRequest & { readonly target: { readonly kind: "time"; readonly time: TimestampUs } },
+  { now, signal }: { readonly now: Date; readonly signal?: AbortSignal | undefined },
+): Promise<TidemarkError> {
+  const latest = await resolveTarget(archive, facts, { ...request, target: { kind: "latest" } }, { now, signal });
+  const moment = latest.lastCommit === undefined ? latest.base.finishedAt : formatTimestamp(latest.lastCommit.time);
+  return unreachable(
+    `${formatTimestamp(request.target.time)} lies in the future`,
+    `The latest moment that is stored is ${moment}, position ${formatLsn(latest.lsn)}`,
+    { latest: moment, latest_lsn: formatLsn(latest.lsn) },
+  );
+}
+
 /** On the newest lineage first, and there the newest base backup first: the less is replayed, the faster. */
-function listCandidates(facts: RestoreFacts, request: TargetRequest): readonly Candidate[] {
+function listCandidates(
+  facts: RestoreFacts,
+  request: Omit<TargetRequest, "target"> & { readonly target: ReplayTarget },
+): readonly Candidate[] {
   const newestLineage = facts.lineages.at(-1)?.lineage;
   const wanted = facts.lineages.filter(({ lineage }) => request.lineage === undefined || request.lineage === lineage);
   const branches = wanted.toReversed().map((lineage) => {
@@ -105,12 +130,17 @@ function listCandidates(facts: RestoreFacts, request: TargetRequest): readonly C
 async function tryCandidate(
   archive: PhysicalArchive,
   candidate: Candidate,
-  target: RestoreTarget,
+  target: ReplayTarget,
   signal: AbortSignal | undefined,
 ): Promise<Outcome> {
   if (isTooLate(candidate, target)) return { kind: "too late", refusal: beforeWindow(candidate.base, target) };
   const replay = await collectReplayFacts(archive, candidate, target, signal);
-  if (target.kind === "time") return tryTime(candidate, target.time, replay);
+  if (target.kind === "time") {
+    const outcome = tryTime(candidate, target.time, replay);
+    return outcome.kind === "too late" && !candidate.hasOlder
+      ? { kind: "too late", refusal: await beforeFirstBackup(archive, candidate, target, signal) }
+      : outcome;
+  }
   if (target.kind === "lsn") return tryPosition(candidate, target.lsn, replay);
   if (target.kind === "xid") return tryTransaction(candidate, target.xid, replay);
   const hole = nextStored(candidate.branch, replay.readUntil);
@@ -118,7 +148,7 @@ async function tryCandidate(
 }
 
 /** What the backup's own facts say already, without any WAL. */
-function isTooLate({ base, hasOlder }: Candidate, target: RestoreTarget): boolean {
+function isTooLate({ base, hasOlder }: Candidate, target: ReplayTarget): boolean {
   if (target.kind === "lsn") return target.lsn < parseLsn(base.stopLsn);
   return target.kind === "time" && hasOlder && target.time < backupMoment(base);
 }
@@ -195,65 +225,24 @@ function beyondNote(replay: ReplayFacts, time: TimestampUs): string {
   );
 }
 
+/**
+ * The first backup was consistent when it finished, by the platform's clock; what its log holds up to there may be stamped later, by the server's. The
+ * later of both is a moment that works.
+ */
+async function beforeFirstBackup(
+  archive: PhysicalArchive,
+  candidate: Candidate,
+  target: { readonly kind: "time"; readonly time: TimestampUs },
+  signal: AbortSignal | undefined,
+): Promise<TidemarkError> {
+  const { base } = candidate;
+  const untilStop = { kind: "lsn", lsn: parseLsn(base.stopLsn), isExclusive: true } as const;
+  const { latestStamp } = await collectReplayFacts(archive, candidate, untilStop, signal);
+  const finished = backupMoment(base);
+  return beforeWindow(base, target, latestStamp !== undefined && latestStamp > finished ? latestStamp : finished);
+}
+
 /** When the backup's copy became consistent, by the platform's clock. */
 function backupMoment(base: BaseBackupManifest): TimestampUs {
   return timestampFromDate(new Date(base.finishedAt));
-}
-
-function beforeWindow(base: BaseBackupManifest, target: RestoreTarget): TidemarkError {
-  const wanted =
-    target.kind === "time"
-      ? formatTimestamp(target.time)
-      : target.kind === "lsn"
-        ? formatLsn(target.lsn)
-        : "this moment";
-  return unreachable(
-    `${wanted} lies before the end of the first base backup that could lead there`,
-    `The earliest moment is ${base.finishedAt}, position ${base.stopLsn}`,
-    { earliest: base.finishedAt, earliest_lsn: base.stopLsn },
-  );
-}
-
-function inHole(
-  { next }: Candidate,
-  replay: ReplayFacts,
-  { wanted, hole }: { readonly wanted: string; readonly hole: Lsn | undefined },
-): TidemarkError {
-  const from = formatLsn(replay.readUntil);
-  const before =
-    replay.lastCommit === undefined ? formatLsn(replay.last.start) : formatTimestamp(replay.lastCommit.time);
-  const after = next?.finishedAt;
-  const end = hole === undefined ? "where the server was replaced by another" : `to ${formatLsn(hole)}`;
-  return unreachable(
-    `${wanted} lies in a hole: write-ahead log from ${from} ${end} is not stored`,
-    `The last moment before it is ${before}${after === undefined ? "" : `; the first one after it is ${after}`}`,
-    {
-      hole_from: from,
-      before,
-      ...(hole === undefined ? {} : { hole_to: formatLsn(hole) }),
-      ...(after === undefined ? {} : { after }),
-    },
-  );
-}
-
-function beyondStored(replay: ReplayFacts, wanted: string): TidemarkError {
-  const latest = formatLsn(replay.last.start);
-  return unreachable(
-    `${wanted} lies after all that is stored, which ends at ${formatLsn(replay.readUntil)}`,
-    `Take the latest moment instead, or position ${latest}`,
-    { latest_lsn: latest },
-  );
-}
-
-function noBackup(facts: RestoreFacts): TidemarkError {
-  const count = facts.bases.length + facts.unreadable.length;
-  const how =
-    count === 0
-      ? "there is no base backup"
-      : `none of ${count} base backups of this branch has all its write-ahead log`;
-  return unreachable(how, "See what is stored and what is wrong with it: tidemark repository verify");
-}
-
-function unreachable(how: string, hint: string, details: Record<string, string> = {}): TidemarkError {
-  return new TidemarkError("target_unreachable", `Cannot restore: ${how}`, { hint, details });
 }

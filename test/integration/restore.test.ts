@@ -145,7 +145,7 @@ suite("restore", () => {
     const at = (text: string) => ({ target: { kind: "time", time: parseTimestamp(text) } }) as const;
     await assert.rejects(plan(t, scene.archive, at("2020-01-01T00:00:00Z")), {
       code: "target_unreachable",
-      details: { earliest: first.finishedAt, earliest_lsn: first.stopLsn },
+      details: { earliest: first.finishedAt.replace("Z", "000Z"), earliest_lsn: first.stopLsn },
     });
     await assert.rejects(plan(t, scene.archive, at("2090-01-01T00:00:00Z")), { code: "target_unreachable" });
     const early = { target: { kind: "lsn", lsn: parseLsn(first.startLsn) } } as const;

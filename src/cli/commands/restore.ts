@@ -1,14 +1,14 @@
 import { chmod, chown, mkdtemp, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { TidemarkError } from "../../core/errors.ts";
-import { formatLsn, parseLsn, toTimelineId } from "../../core/lsn.ts";
-import { parseTimestamp } from "../../core/timestamp.ts";
+import { formatLsn, toTimelineId } from "../../core/lsn.ts";
 import { type Programs, choosePrograms, findPrograms } from "../../postgres/programs.ts";
 import type { PhysicalArchive } from "../../repository/physical-archive.ts";
 import type { FileOwner } from "../../restore/extract-volume.ts";
 import type { Recovered } from "../../restore/recover.ts";
 import { type PreparedRestore, executeRestore, prepareRestore } from "../../restore/restore.ts";
 import type { RestoreTarget, TargetRequest } from "../../restore/target-request.ts";
+import { parseTarget } from "../../restore/target-text.ts";
 import type { CommandCall, CommandSpec } from "../command.ts";
 import { OFFLINE_OPTIONS, openOfflineArchive, openOfflineRepository } from "../offline-repository.ts";
 import { createProgressDisplay } from "../progress-display.ts";
@@ -36,9 +36,14 @@ export const restore: CommandSpec = {
     { flags: "--database <id>", summary: "Whose backup, by its id in the repository" },
     { flags: "--to <folder>", summary: "The new data folder: absent or empty" },
     { flags: "--latest", summary: "To the last commit that is stored (when no other moment is given)" },
-    { flags: "--at <time>", summary: "To this time, with its zone: 2026-11-22T14:02:33.123456Z" },
+    {
+      flags: "--at <time>",
+      summary: 'To this time, with its zone: 2026-11-22T14:02:33.123456Z, "2026-11-22 15:02 Europe/Paris"',
+    },
     { flags: "--lsn <position>", summary: "To the last record that begins at or before this position: 0/16B3748" },
     { flags: "--xid <number>", summary: "To the end of this transaction" },
+    { flags: "--name <text>", summary: "To the restore point of this name (pg_create_restore_point)" },
+    { flags: "--exclusive", summary: "Leave out what lies exactly at the time, position or transaction" },
     { flags: "--timeline <number>", summary: "Along this timeline (the newest)" },
     { flags: "--tablespace <oid=folder...>", summary: "Where a tablespace shall be; once for each" },
     {
@@ -98,16 +103,25 @@ function readRequest(call: CommandCall): Request {
   };
 }
 
+/** With the kinds of `parseTarget`. */
+const MOMENT_OPTIONS = [
+  { option: "at", kind: "time" },
+  { option: "lsn", kind: "lsn" },
+  { option: "xid", kind: "xid" },
+  { option: "name", kind: "name" },
+] as const;
+
 function readTarget(call: CommandCall): RestoreTarget {
-  const [at, lsn, xid] = [call.option("at"), call.option("lsn"), call.option("xid")];
-  const given = [at, lsn, xid, call.flag("latest") ? "latest" : undefined].filter((value) => value !== undefined);
+  const given = [
+    ...(call.flag("latest") ? ["latest"] : []),
+    ...MOMENT_OPTIONS.flatMap(({ option, kind }) => {
+      const value = call.option(option);
+      return value === undefined ? [] : [`${kind}:${value}`];
+    }),
+  ];
   if (given.length > 1)
-    throw new TidemarkError("usage", "Only one of --latest, --at, --lsn and --xid can be the moment");
-  if (at !== undefined) return { kind: "time", time: parseTimestamp(at) };
-  if (lsn !== undefined) return { kind: "lsn", lsn: parseLsn(lsn) };
-  if (xid === undefined) return { kind: "latest" };
-  if (!/^\d{1,10}$/.test(xid)) throw new TidemarkError("usage", `"${xid}" is no transaction's number`);
-  return { kind: "xid", xid: Number(xid) };
+    throw new TidemarkError("usage", "Only one of --latest, --at, --lsn, --xid and --name can be the moment");
+  return parseTarget(given[0] ?? "latest", { isExclusive: call.flag("exclusive") });
 }
 
 function readTablespace(text: string): readonly [oid: string, folder: string] {

@@ -8,6 +8,7 @@ export const RECORD_HEADER_BYTES = 24;
 
 const XLOG_SWITCH = 0x40;
 const XLOG_PARAMETER_CHANGE = 0x60;
+const XLOG_RESTORE_POINT = 0x70;
 const TABLESPACE_CREATE = 0x00;
 
 /** Ids of a record's parts; src/include/access/xlogrecord.h */
@@ -90,7 +91,15 @@ export interface StandbyMinimums {
   readonly maxLocksPerTransaction: number;
 }
 
-export type WalFact = TransactionEnd | TransactionPrepared | TablespaceCreated | ParametersChanged;
+/** What `pg_create_restore_point` wrote. Names need not be unique. */
+export interface RestorePoint {
+  readonly kind: "restore point";
+  readonly start: Lsn;
+  readonly time: TimestampUs;
+  readonly name: string;
+}
+
+export type WalFact = TransactionEnd | TransactionPrepared | TablespaceCreated | ParametersChanged | RestorePoint;
 
 /** Whether the rest of the segment is unused after this record. */
 export function isSegmentSwitch(rmgr: number, info: number): boolean {
@@ -99,7 +108,7 @@ export function isSegmentSwitch(rmgr: number, info: number): boolean {
 
 /** Whether `readWalFact` may find something in a record of this kind. */
 export function hasFacts(rmgr: number, info: number): boolean {
-  if (rmgr === RMGR.xlog) return (info & 0xf0) === XLOG_PARAMETER_CHANGE;
+  if (rmgr === RMGR.xlog) return (info & 0xf0) === XLOG_PARAMETER_CHANGE || (info & 0xf0) === XLOG_RESTORE_POINT;
   return rmgr === RMGR.transaction || rmgr === RMGR.tablespace;
 }
 
@@ -107,7 +116,8 @@ export function hasFacts(rmgr: number, info: number): boolean {
 export function readWalFact(record: WalRecord): WalFact | undefined {
   if (!hasFacts(record.rmgr, record.info)) return undefined;
   if (record.rmgr === RMGR.transaction) return readTransaction(record);
-  if (record.rmgr === RMGR.xlog) return readParameters(record);
+  if (record.rmgr === RMGR.xlog)
+    return (record.info & 0xf0) === XLOG_RESTORE_POINT ? readRestorePoint(record) : readParameters(record);
   return (record.info & 0xf0) === TABLESPACE_CREATE ? readTablespace(record) : undefined;
 }
 
@@ -177,6 +187,19 @@ function readParameters(record: WalRecord): ParametersChanged | undefined {
       maxPreparedTransactions: data.readInt32LE(12),
       maxLocksPerTransaction: data.readInt32LE(16),
     },
+  };
+}
+
+/** xl_restore_point: the time, and the name in a field of fixed length. */
+function readRestorePoint(record: WalRecord): RestorePoint | undefined {
+  const data = mainData(record.body);
+  if (data === undefined || data.length < 9) return undefined;
+  const name = data.subarray(8).toString("utf8").split("\0")[0] ?? "";
+  return {
+    kind: "restore point",
+    start: record.start,
+    time: fromPostgresTimestamp(data.readBigInt64LE(0)),
+    name,
   };
 }
 
