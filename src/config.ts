@@ -21,6 +21,8 @@ export interface ServeConfig {
   /** Databases' host names end with it; null: 127.0.0.1 stands in connection URIs. */
   readonly domain: string | null;
   readonly sample: boolean;
+  /** JSON with the operator's own plans; null for none. */
+  readonly plansFile: string | null;
   /** A folder with PostgreSQL's programs, searched first. */
   readonly postgresqlBin: string | null;
   /** Bytes a second that a base backup may read from a server; null for no limit. */
@@ -76,6 +78,7 @@ const serveVariables = z.object({
     .regex(/^[a-z0-9.-]+$/, "give a domain name, such as db.example.com")
     .optional(),
   TIDEMARK_SAMPLE: flag.default(true),
+  TIDEMARK_PLANS_FILE: z.string().min(1).optional(),
   TIDEMARK_POSTGRESQL_BIN: z.string().min(1).optional(),
   TIDEMARK_BASE_BACKUP_RATE: z.coerce.number().int().min(1).max(1024).optional(),
   TIDEMARK_WAL_INTERVAL: z.coerce.number().min(0.1).max(60).default(1),
@@ -132,6 +135,7 @@ export function readServeConfig(environment: Environment): ServeConfig {
     controlDatabaseUrl: read.TIDEMARK_DATABASE_URL ?? null,
     domain: read.TIDEMARK_DOMAIN ?? null,
     sample: read.TIDEMARK_SAMPLE,
+    plansFile: read.TIDEMARK_PLANS_FILE === undefined ? null : resolve(read.TIDEMARK_PLANS_FILE),
     postgresqlBin: read.TIDEMARK_POSTGRESQL_BIN ?? null,
     baseBackupRateBytes:
       read.TIDEMARK_BASE_BACKUP_RATE === undefined ? null : read.TIDEMARK_BASE_BACKUP_RATE * BYTES_PER_MIB,

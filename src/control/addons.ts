@@ -3,7 +3,7 @@ import { TidemarkError } from "../core/errors.ts";
 import { type AddonId, newAddonId, newObjectId } from "../core/ids.ts";
 import { randomText } from "../core/random.ts";
 import { newSchedule } from "../policy/backup-schedule.ts";
-import { type BackupPlan, findPlan, PLANS } from "../policy/plans.ts";
+import type { BackupPlan, PlanCatalogue } from "../policy/plans.ts";
 import { type AddonFacts, type AppRow, findAddon, findApp, LIVE_STATES, listAddons } from "./access.ts";
 import type { ControlContext, Secrets } from "./context.ts";
 import { signJwt, type JwtKey } from "./jwt.ts";
@@ -23,22 +23,22 @@ export function createAddonService(context: ControlContext & { readonly jwtKey: 
   return {
     plans(providerId) {
       requireProvider(providerId);
-      return PLANS.map(planOf);
+      return context.plans.all.map(planOf);
     },
     async list(principal, app) {
       const rows = await listAddons(db, await findApp(db, principal, app));
-      return rows.map(addonOf);
+      return rows.map((row) => addonOf(context.plans, row));
     },
     create: (principal, app, input) => createAddon(context, principal, { app, ...input }),
     async show(principal, app, addon) {
-      return addonOf(await findAddon(db, await findApp(db, principal, app), addon));
+      return addonOf(context.plans, await findAddon(db, await findApp(db, principal, app), addon));
     },
     async remove(principal, app, word) {
       const addon = await findAddon(db, await findApp(db, principal, app), word);
       await db.transaction().execute((transaction) => beginRemoval(context, transaction, { addon, principal }));
     },
     async issueToken(principal, app, word) {
-      const addon = addonOf(await findAddon(db, await findApp(db, principal, app), word));
+      const addon = addonOf(context.plans, await findAddon(db, await findApp(db, principal, app), word));
       return { addon, token: await signJwt(context.jwtKey, { ...principal, addonId: addon.id }) };
     },
   };
@@ -84,12 +84,7 @@ async function createAddon(
   input: { app: string; providerId: string; planId: string },
 ): Promise<{ addon: Addon; message: string; variables: string[] }> {
   requireProvider(input.providerId);
-  const plan = findPlan(input.planId);
-  if (plan === undefined) {
-    throw new TidemarkError("invalid_fields", `There is no plan "${input.planId}"`, {
-      fields: { plan_id: [`is not one of ${PLANS.map(({ name }) => name).join(", ")}`] },
-    });
-  }
+  const plan = requirePlan(context.plans, input.planId);
   const app = await findApp(context.database.db, principal, input.app);
   const id = newAddonId();
   const keys = await newDatabaseSecrets(context);
@@ -121,7 +116,7 @@ async function createAddon(
     await context.queue.send(operation, context.hostId, transaction);
     return place;
   });
-  const addon = addonOf(await findAddon(context.database.db, app, id));
+  const addon = addonOf(context.plans, await findAddon(context.database.db, app, id));
   const first = index.place === 0;
   return {
     addon,
@@ -184,24 +179,33 @@ function requireProvider(providerId: string): void {
   });
 }
 
-function addonOf(row: AddonFacts): Addon {
+function addonOf(plans: PlanCatalogue, row: AddonFacts): Addon {
   return {
     id: row.id,
     appId: row.app_id,
     appName: row.app_name,
     resourceId: row.resource_id,
     status: row.state === "provisioning" ? "provisioning" : "running",
-    plan: planNamed(row.plan_name),
+    plan: planNamed(plans, row.plan_name),
     createdAt: row.created_at,
     provisionedAt: row.provisioned_at,
   };
 }
 
 /** A plan that was taken out of the list still has addons. */
-export function planNamed(name: string): Plan {
-  const plan = findPlan(name);
+export function planNamed(plans: PlanCatalogue, name: string): Plan {
+  const plan = plans.find(name);
   if (plan === undefined) throw new TidemarkError("bug", `The plan "${name}" of an addon is not in the list of plans`);
   return planOf(plan);
+}
+
+/** `invalid_fields` when there is no plan of this name. */
+export function requirePlan(plans: PlanCatalogue, name: string): BackupPlan {
+  const plan = plans.find(name);
+  if (plan !== undefined) return plan;
+  throw new TidemarkError("invalid_fields", `There is no plan "${name}"`, {
+    fields: { plan_id: [`is not one of ${plans.all.map((each) => each.name).join(", ")}`] },
+  });
 }
 
 function planOf(plan: BackupPlan): Plan {

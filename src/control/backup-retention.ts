@@ -9,7 +9,7 @@ import {
   type KnownBackup,
   planBackupRetention,
 } from "../policy/backup-retention.ts";
-import { findPlan, PLANS } from "../policy/plans.ts";
+import type { PlanCatalogue } from "../policy/plans.ts";
 import { deleteLogicalBackup } from "../repository/logical-backups.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { ControlContext } from "./context.ts";
@@ -71,17 +71,17 @@ export async function expireLogicalBackups(
  * @param plan another plan's name, to see what it would keep; `invalid_fields` when there is none of this name.
  */
 export async function readVerdicts(
-  { database, clock }: Pick<ControlContext, "database" | "clock">,
+  { database, clock, plans }: Pick<ControlContext, "database" | "clock" | "plans">,
   addonId: AddonId,
   { plan }: { plan?: string } = {},
 ): Promise<ReadonlyMap<string, BackupVerdict>> {
-  const facts = await readFacts(database.db, addonId, plan);
+  const facts = await readFacts(database.db, plans, { addonId, ...(plan === undefined ? {} : { planName: plan }) });
   return new Map(planBackupRetention(facts, clock.now()).map((verdict) => [verdict.id, verdict]));
 }
 
 /** Decides under a lock, so that two that decide at once agree, and marks what goes. */
 async function beginRemovals(
-  { clock, logger }: ControlContext,
+  { clock, logger, plans }: ControlContext,
   transaction: Transaction<ControlSchema>,
   addonId: AddonId,
 ): Promise<void> {
@@ -91,7 +91,7 @@ async function beginRemovals(
     .where("addon_id", "=", addonId)
     .forNoKeyUpdate()
     .execute();
-  const facts = await readFacts(transaction, addonId);
+  const facts = await readFacts(transaction, plans, { addonId });
   const verdicts = planBackupRetention(facts, clock.now());
   const going = verdicts.filter(({ isKept }) => !isKept);
   if (going.length === 0) return;
@@ -113,7 +113,11 @@ function requireCopyLeft(facts: BackupRetentionFacts, verdicts: readonly BackupV
   assert(good.size === 0 || hasGoodLeft, "a database keeps a good backup");
 }
 
-async function readFacts(db: Db, addonId: AddonId, planName?: string): Promise<BackupRetentionFacts> {
+async function readFacts(
+  db: Db,
+  plans: PlanCatalogue,
+  { addonId, planName }: { addonId: AddonId; planName?: string },
+): Promise<BackupRetentionFacts> {
   const addon = await db
     .selectFrom("addons")
     .innerJoin("databases", "databases.addon_id", "addons.id")
@@ -135,7 +139,7 @@ async function readFacts(db: Db, addonId: AddonId, planName?: string): Promise<B
     .where("removal_began_at", "is", null)
     .execute();
   return {
-    retention: retentionOf(planName ?? addon.plan_name, { isChosen: planName !== undefined }),
+    retention: retentionOf(plans, planName ?? addon.plan_name, { isChosen: planName !== undefined }),
     isScheduled: addon.periodic_backups_enabled,
     hasDamagedPages: newestBase !== undefined && newestBase.suspect_pages > 0,
     removedAt: addon.removed_at,
@@ -149,12 +153,16 @@ async function readFacts(db: Db, addonId: AddonId, planName?: string): Promise<B
   };
 }
 
-function retentionOf(planName: string, { isChosen }: { isChosen: boolean }): BackupRetentionFacts["retention"] {
-  const plan = findPlan(planName);
+function retentionOf(
+  plans: PlanCatalogue,
+  planName: string,
+  { isChosen }: { isChosen: boolean },
+): BackupRetentionFacts["retention"] {
+  const plan = plans.find(planName);
   if (plan !== undefined) return plan.retention;
   if (!isChosen) throw new TidemarkError("bug", `The plan "${planName}" of an addon is not in the list of plans`);
   throw new TidemarkError("invalid_fields", `There is no plan "${planName}"`, {
-    fields: { plan: [`is not one of ${PLANS.map(({ name }) => name).join(", ")}`] },
+    fields: { plan: [`is not one of ${plans.all.map(({ name }) => name).join(", ")}`] },
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
+import type { PlanCatalogue } from "../policy/plans.ts";
 import type { ControlDatabase } from "./database.ts";
 import type { Queue } from "./queue.ts";
 
@@ -24,6 +25,7 @@ export interface ControlContext {
   readonly hostId: string;
   /** PostgreSQL's major version that new databases get: the newest installed. */
   readonly newDatabaseMajor: number;
+  readonly plans: PlanCatalogue;
   /** Host name in the connection URI of a database. */
   readonly hostNameOf: (resourceId: string) => string;
 }

@@ -2,7 +2,6 @@ import { TidemarkError } from "../core/errors.ts";
 import { type AddonId, isObjectId } from "../core/ids.ts";
 import { parseLsn } from "../core/lsn.ts";
 import { type ContinuousRetentionPlan, planContinuousRetention } from "../policy/continuous-retention.ts";
-import { findPlan } from "../policy/plans.ts";
 import { expireBaseBackup, expireWal } from "../repository/physical-expiry.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
 import type { ControlContext } from "./context.ts";
@@ -30,14 +29,17 @@ export async function expireContinuousBackups(
   }
 }
 
-async function readPlan({ database, clock }: ControlContext, addonId: AddonId): Promise<ContinuousRetentionPlan> {
+async function readPlan(
+  { database, clock, plans }: ControlContext,
+  addonId: AddonId,
+): Promise<ContinuousRetentionPlan> {
   const { db } = database;
   const { plan_name: planName } = await db
     .selectFrom("addons")
     .select("plan_name")
     .where("id", "=", addonId)
     .executeTakeFirstOrThrow();
-  const plan = findPlan(planName);
+  const plan = plans.find(planName);
   if (plan === undefined) throw new TidemarkError("bug", `The plan "${planName}" is not in the list of plans`);
   const baseBackups = await db.selectFrom("base_backups").selectAll().where("addon_id", "=", addonId).execute();
   const lineages = await db.selectFrom("lineages").selectAll().where("addon_id", "=", addonId).execute();

@@ -15,7 +15,6 @@ import {
 import { firstFreePort, type PortRange } from "../instances/ports.ts";
 import { type ServerStatus, Supervisor } from "../instances/supervisor.ts";
 import type { Connection } from "../postgres/connection.ts";
-import { findPlan } from "../policy/plans.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
 import { forgetContinuousBackups, removeContinuousBackups } from "./continuous-removal.ts";
@@ -207,7 +206,7 @@ export class DatabaseHost {
   }
 
   #managed(row: DatabaseRow): ManagedDatabase {
-    const plan = findPlan(row.plan_name);
+    const plan = this.#context.plans.find(row.plan_name);
     if (plan === undefined || row.port === null) {
       throw new TidemarkError("bug", `The database ${row.resource_id} has no known plan or no port`);
     }

@@ -94,14 +94,14 @@ async function protectDatabase(
   return await readRecoveryWindow(database.db, addon.id);
 }
 
-function databaseOf(addon: AddonFacts, { hostNameOf }: ControlContext): Omit<Database, "currentOperationId"> {
+function databaseOf(addon: AddonFacts, { hostNameOf, plans }: ControlContext): Omit<Database, "currentOperationId"> {
   return {
     addonId: addon.id,
     resourceId: addon.resource_id,
     appName: addon.app_name,
     status: addon.status,
     statusReason: addon.status_reason,
-    plan: planNamed(addon.plan_name),
+    plan: planNamed(plans, addon.plan_name),
     version: addon.version,
     hostname: hostNameOf(addon.resource_id),
     port: addon.port,

@@ -13,6 +13,8 @@ export interface ControlSchema {
   databases: DatabaseTable;
   operations: OperationTable;
   backups: BackupTable;
+  database_features: DatabaseFeatureTable;
+  maintenances: MaintenanceTable;
   lineages: LineageTable;
   base_backups: BaseBackupTable;
   wal_gaps: WalGapTable;
@@ -74,6 +76,8 @@ export interface AddonTable {
   name: string;
   resource_id: string;
   plan_name: string;
+  /** The plan that a change under way leads to; null while none is. */
+  next_plan_name: Generated<string | null>;
   /** `removed` rows stay: backups outlive their database. */
   state: "provisioning" | "running" | "removing" | "removed";
   created_at: Generated<Date>;
@@ -106,12 +110,20 @@ export interface DatabaseTable {
   periodic_hour_utc: Generated<number>;
   /** The newest night that is settled: it had its periodic backup, or passed before the schedule was asked for. */
   periodic_last_night: Generated<UtcDay>;
+  /** Its weekly window for what needs a restart: 0 is Sunday, hours of UTC. */
+  maintenance_weekday_utc: Generated<number>;
+  maintenance_hour_utc: Generated<number>;
+  maintenance_duration_hours: Generated<number>;
+  /** Counts the changes that its server is to take up, so that one made while another is taken up isn't lost. */
+  settings_wanted: Generated<number>;
   created_at: Generated<Date>;
 }
 
 export type OperationKind =
   | "provision"
   | "reconfigure"
+  | "change_plan"
+  | "maintain"
   | "remove"
   | "logical_backup"
   | "base_backup"
@@ -156,6 +168,28 @@ export interface BackupTable {
   /** When its removal began: from then on it is offered to nobody, and the row goes after the bytes. */
   removal_began_at: Generated<Date | null>;
   created_at: Generated<Date>;
+}
+
+/** What a user has switched on for a database. What is off has no row. */
+export interface DatabaseFeatureTable {
+  addon_id: AddonId;
+  name: "force-ssl" | "publicly-available";
+  /** `PENDING` until the server has taken it up. */
+  status: "PENDING" | "ACTIVATED";
+  created_at: Generated<Date>;
+}
+
+/** Work that waits for a database's maintenance window, or was done in one. At most one is open for a database. */
+export interface MaintenanceTable {
+  id: ObjectId;
+  addon_id: AddonId;
+  type: "minor_upgrade" | "restart";
+  status: "scheduled" | "running" | "done" | "failed" | "cancelled";
+  /** For people. */
+  reason: string;
+  created_at: Generated<Date>;
+  started_at: Date | null;
+  ended_at: Date | null;
 }
 
 /** One history of a database's cluster; see the repository's lineages. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type BackupRetentionFacts, type KnownBackup, planBackupRetention } from "./backup-retention.ts";
-import { findPlan } from "./plans.ts";
+import { planCatalogue } from "./plans.ts";
 import { addDays, dayOfNumber, startOfDay, type UtcDay, utcDayOf } from "./utc-day.ts";
 
 const HOUR_MS = 3600_000;
@@ -12,7 +12,7 @@ const now = new Date("2026-11-18T12:00:00Z");
 const today = utcDayOf(now);
 
 function retentionOf(name: string): BackupRetentionFacts["retention"] {
-  const found = findPlan(name);
+  const found = planCatalogue().find(name);
   assert.ok(found !== undefined);
   return found.retention;
 }

@@ -56,7 +56,7 @@ const plan = (
 });
 
 /** The plans that we ship, by position. */
-export const PLANS: readonly BackupPlan[] = [
+export const SHIPPED_PLANS: readonly BackupPlan[] = [
   plan("starter", { memoryMb: 512, size: "512M", position: 1 }),
   plan("starter", { memoryMb: 1024, size: "1G", position: 2 }),
   plan("starter", { memoryMb: 2048, size: "2G", position: 3 }),
@@ -65,7 +65,19 @@ export const PLANS: readonly BackupPlan[] = [
   plan("business", { memoryMb: 2048, size: "2G", position: 6 }),
 ];
 
-/** The plan of this name; undefined when there is none. */
-export function findPlan(name: string): BackupPlan | undefined {
-  return PLANS.find((candidate) => candidate.name === name);
+/** The plans of one platform: those that we ship, and its operator's own. */
+export interface PlanCatalogue {
+  /** By position. */
+  readonly all: readonly BackupPlan[];
+  /** The plan of this name; undefined when there is none. */
+  find(name: string): BackupPlan | undefined;
+}
+
+/**
+ * @param added the operator's own, listed behind ours; names differ from ours and from each other, and the positions given are not looked at.
+ */
+export function planCatalogue(added: readonly BackupPlan[] = []): PlanCatalogue {
+  const all = [...SHIPPED_PLANS, ...added].map((each, index) => ({ ...each, position: index + 1 }));
+  const byName = new Map(all.map((each) => [each.name, each]));
+  return { all, find: (name) => byName.get(name) };
 }

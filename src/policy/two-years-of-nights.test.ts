@@ -8,7 +8,7 @@ import {
   planBackupRetention,
 } from "./backup-retention.ts";
 import { type BackupSchedule, changeSchedule, dueNight, newSchedule } from "./backup-schedule.ts";
-import { findPlan } from "./plans.ts";
+import { planCatalogue } from "./plans.ts";
 
 /**
  * Two years of one database's life, an hour at a time: nights that fail, days without a platform, manual backups, changes of plan, of the hour and of the
@@ -175,7 +175,7 @@ function firstSundayOf(month: Temporal.PlainDate): Temporal.PlainDate {
 }
 
 function retentionOf(serviceClass: "starter" | "business"): Retention {
-  const plan = findPlan(`postgresql-${serviceClass}-512`);
+  const plan = planCatalogue().find(`postgresql-${serviceClass}-512`);
   assert.ok(plan !== undefined);
   return plan.retention;
 }

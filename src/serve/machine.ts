@@ -3,7 +3,9 @@ import type { ControlConnection } from "../control/database.ts";
 import { type ControlServerPlace, controlConnection } from "../instances/control-server.ts";
 import { runtimeFolder } from "../instances/runtime-folder.ts";
 import type { ServiceUser } from "../instances/service-user.ts";
+import type { PlanCatalogue } from "../policy/plans.ts";
 import { choosePrograms, findPrograms, type Programs } from "../postgres/programs.ts";
+import { readPlanCatalogue } from "./plans-file.ts";
 
 /** What this machine has: the same for the platform and for its worker. */
 export interface Machine {
@@ -14,10 +16,16 @@ export interface Machine {
   readonly runtimeFolder: string;
   readonly controlServer: ControlServerPlace;
   readonly controlConnection: ControlConnection;
+  /** What it offers: ours, and its operator's own. */
+  readonly plans: PlanCatalogue;
 }
 
-/** Finds programs and folders; makes nothing. `programs_missing` when no PostgreSQL is installed. */
+/**
+ * Finds programs, folders and plans; makes nothing. `programs_missing` when no PostgreSQL is installed, `config_invalid` for a file of plans that can't be
+ * used.
+ */
 export async function findMachine(config: ServeConfig, user: ServiceUser): Promise<Machine> {
+  const plans = await readPlanCatalogue(config.plansFile);
   const installed = await findPrograms({
     path: config.path,
     ...(config.postgresqlBin === null ? {} : { namedFolder: config.postgresqlBin }),
@@ -37,5 +45,6 @@ export async function findMachine(config: ServeConfig, user: ServiceUser): Promi
       config.controlDatabaseUrl === null
         ? controlConnection(controlServer)
         : { connectionString: config.controlDatabaseUrl },
+    plans,
   };
 }

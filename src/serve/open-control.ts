@@ -8,6 +8,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Home } from "./home.ts";
 import type { Machine } from "./machine.ts";
+import { requirePlansInUse } from "./plans-file.ts";
 
 /** The address that stands in a database's URI when there is no domain. */
 const LOCAL_ADDRESS = "127.0.0.1";
@@ -26,6 +27,7 @@ export async function openControl(
     throw config.controlDatabaseUrl === null ? controlFailure(thrown) : operatorsDatabaseFailure(thrown);
   };
   await migrateControlDatabase(database).catch(rethrow);
+  await requirePlansInUse(database, machine.plans);
   const kinds = ["logical_backup", "base_backup", "provision"] as const;
   const queues = kinds.map((kind) => queueName(kind, home.hostId));
   const queue = await openQueue(database, { queues, logger }).catch(rethrow);
@@ -39,6 +41,7 @@ export async function openControl(
     secrets,
     hostId: home.hostId,
     newDatabaseMajor: newest,
+    plans: machine.plans,
     hostNameOf: (resourceId) => hostNameOf(config, resourceId),
   };
 }

@@ -6,6 +6,7 @@ import { OperationRunner } from "../../src/control/operation-runner.ts";
 import { openQueue, type Queue, queueName } from "../../src/control/queue.ts";
 import { Scheduler } from "../../src/control/scheduler.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import { planCatalogue } from "../../src/policy/plans.ts";
 import { makeControlDatabase } from "../harness/control-database.ts";
 import { waitFor } from "../harness/platform.ts";
 import { startPostgresServer } from "../harness/postgres-server.ts";
@@ -69,6 +70,7 @@ function schedulerContext(database: ControlDatabase, queue: Queue): ControlConte
     secrets: { wrap: refuse, unwrap: refuse, createDatabaseKey: refuse, unwrapDatabaseKey: refuse },
     hostId: HOST_ID,
     newDatabaseMajor: 15,
+    plans: planCatalogue(),
     hostNameOf: () => "127.0.0.1",
   };
 }

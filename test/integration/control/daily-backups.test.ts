@@ -8,6 +8,7 @@ import { openQueue, queueName } from "../../../src/control/queue.ts";
 import type { AddonTable, DatabaseTable, OperationState } from "../../../src/control/schema.ts";
 import { TidemarkError } from "../../../src/core/errors.ts";
 import { type AddonId, newAddonId, newObjectId, type ObjectId } from "../../../src/core/ids.ts";
+import { planCatalogue } from "../../../src/policy/plans.ts";
 import { addDays, startOfDay, type UtcDay, utcDayOf } from "../../../src/policy/utc-day.ts";
 import { logicalArchiveKey, logicalManifestKey } from "../../../src/repository/layout.ts";
 import { openRepository } from "../../../src/repository/repository.ts";
@@ -39,6 +40,7 @@ const context: ControlContext = {
   secrets: { wrap: refuse, unwrap: refuse, createDatabaseKey: refuse, unwrapDatabaseKey: refuse },
   hostId: HOST_ID,
   newDatabaseMajor: 15,
+  plans: planCatalogue(),
   hostNameOf: () => "127.0.0.1",
 };
 const { db } = database;
