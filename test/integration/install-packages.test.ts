@@ -4,16 +4,16 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type TestContext, describe, test } from "node:test";
-import { type InstallFacts, planInstall } from "../../scripts/install-plan.ts";
+import { type InstallFacts, PACKAGES, planInstall } from "../../scripts/install-plan.ts";
 import { INSTALL_LINES } from "../../src/postgres/programs.ts";
 import { makeTempFolder } from "../harness/temp-folder.ts";
 
-const SCRIPT = resolve(import.meta.dirname, "../../scripts/install-postgresql.ts");
-const missing: InstallFacts = { isInstalled: false, hasApt: true, right: "root" };
+const SCRIPT = resolve(import.meta.dirname, "../../scripts/install-packages.ts");
+const missing: InstallFacts = { missing: [PACKAGES.postgresql, PACKAGES.bubblewrap], hasApt: true, right: "root" };
 
 describe("planInstall()", () => {
   test("does nothing where the programs are", () => {
-    assert.deepEqual(planInstall({ ...missing, isInstalled: true }), { action: "nothing" });
+    assert.deepEqual(planInstall({ ...missing, missing: [] }), { action: "nothing" });
   });
 
   for (const [right, prefix] of [
@@ -31,6 +31,7 @@ describe("planInstall()", () => {
         `${prefix}tee ${file}`,
         `${prefix}${apt} update`,
         `${prefix}${apt} install -y --no-install-recommends postgresql`,
+        `${prefix}${apt} install -y --no-install-recommends bubblewrap`,
       ]);
       assert.equal(plan.steps[1]?.input, "create_main_cluster = false\n");
       assert.deepEqual(
@@ -50,6 +51,23 @@ describe("planInstall()", () => {
       for (const line of Object.values(INSTALL_LINES)) assert.ok(plan.message.includes(line), line);
     });
   }
+
+  test("leaves PostgreSQL's settings alone when only others are missing", () => {
+    const plan = planInstall({ ...missing, missing: [PACKAGES.chromium] });
+    assert.ok(plan.action === "install");
+    const lines = plan.steps.map(({ command }) => command.slice(-2).join(" "));
+    assert.deepEqual(lines, ["DPkg::Lock::Timeout=300 update", "--no-install-recommends chromium"]);
+    assert.deepEqual(plan.afterwards, []);
+  });
+
+  test("warns, and no more, when what is only wanted can't be installed", () => {
+    for (const facts of [{ right: "none" }, { hasApt: false }] as const) {
+      const plan = planInstall({ ...missing, ...facts, missing: [PACKAGES.bubblewrap, PACKAGES.openssh] });
+      assert.ok(plan.action === "warn");
+      assert.equal(plan.warnings.length, 2);
+      assert.match(plan.warnings[0] ?? "", /^One-off containers .*sudo apt-get install -y .*bubblewrap$/);
+    }
+  });
 });
 
 /** Hiding the programs takes a mount namespace of one's own, which only root may make everywhere. */
@@ -66,7 +84,7 @@ interface Machine {
   readonly calls: () => Promise<string[]>;
 }
 
-async function makeMachine(t: TestContext, { aptFails = false } = {}): Promise<Machine> {
+async function makeMachine(t: TestContext, { aptFails = false, bubblewrapFails = false } = {}): Promise<Machine> {
   const folder = await makeTempFolder(t);
   const bin = join(folder, "bin");
   const calls = join(folder, "calls");
@@ -81,7 +99,8 @@ async function makeMachine(t: TestContext, { aptFails = false } = {}): Promise<M
 cat /etc/postgresql-common/createcluster.d/*.conf >> ${calls}
 echo noise of apt
 ${aptFails ? "echo E: no network >&2; exit 100" : ""}
-case "$*" in *install*) to=/usr/lib/postgresql/15/bin; mkdir -p $to
+${bubblewrapFails ? 'case "$*" in *bubblewrap*) echo E: no such package >&2; exit 100;; esac' : ""}
+case "$*" in *postgresql*) to=/usr/lib/postgresql/15/bin; mkdir -p $to
 ${programs}
 chmod +x $to/*;; esac`,
   );
@@ -133,15 +152,25 @@ const APT_CALLS = [
   "create_main_cluster = false",
   "noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends postgresql",
   "create_main_cluster = false",
+  "noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends bubblewrap",
+  "create_main_cluster = false",
 ];
 
-describe("install-postgresql.ts", () => {
+describe("install-packages.ts", () => {
   test("installs as root, quietly, and leaves no setting behind", hidden, async (t) => {
     const machine = await makeMachine(t);
     const { exitCode, output, leftSettings } = await runHidden(machine);
     assert.equal(exitCode, 0, output);
     assert.deepEqual(await machine.calls(), APT_CALLS);
     assert.equal(output.trim().split("\n").length, 1, output);
+    assert.equal(leftSettings, "");
+  });
+
+  test("goes on without a wanted package, and says what won't work", hidden, async (t) => {
+    const machine = await makeMachine(t, { bubblewrapFails: true });
+    const { exitCode, output, leftSettings } = await runHidden(machine);
+    assert.equal(exitCode, 0, output);
+    assert.match(output, /^One-off containers won't work: bubblewrap is not installed\./m);
     assert.equal(leftSettings, "");
   });
 
