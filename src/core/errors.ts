@@ -69,6 +69,7 @@ export const ERROR_TABLE = {
   home_locked: row("permanent", 500, 2, "Another Tidemark process uses this home"),
   port_in_use: row("permanent", 500, 2, "Another program listens on a port that Tidemark needs"),
   disk_full: row("transient", 507, 2, "Less disk space is free than the operation needs"),
+  memory_low: row("transient", 507, 2, "Less memory is available than the operation needs"),
   programs_missing: row("permanent", 500, 2, "PostgreSQL's programs of the needed major version are not installed"),
   program_failed: row(
     "transient",

@@ -3,9 +3,10 @@ import { suite, test } from "node:test";
 import { TidemarkError } from "../core/errors.ts";
 import { newObjectId } from "../core/ids.ts";
 import { WAL_SEGMENT_SIZE_DEFAULT, parseLsn, segmentName, toTimelineId } from "../core/lsn.ts";
+import { parseTimestamp } from "../core/timestamp.ts";
 import { openBranch } from "./branch.ts";
 import type { RestoreFacts } from "./facts.ts";
-import { type MachineFacts, type RestorePlan, planRestore } from "./plan.ts";
+import { type MachineFacts, type PlanFacts, type RestorePlan, planRestore } from "./plan.ts";
 import type { ResolvedTarget } from "./target.ts";
 
 const NOW = new Date("2026-11-22T14:00:00Z");
@@ -73,15 +74,21 @@ function planned(
     unreadable = [],
     machine = {},
     tablespaces = { "16400": "/new/space" },
+    more = {},
   }: {
     unreadable?: RestoreFacts["unreadable"];
     machine?: Partial<MachineFacts>;
     tablespaces?: Record<string, string>;
+    more?: Partial<Pick<PlanFacts, "unloggedRelations" | "rates">>;
   } = {},
 ): RestorePlan {
-  const facts = { existingPaths: new Set<string>(), freeDiskBytes: 1e12, ...machine };
+  const facts = { existingPaths: new Set<string>(), freeDiskBytes: 1e12, availableMemoryBytes: 1e10, ...machine };
   const request = { folder: "/new/data", tablespaces: new Map(Object.entries(tablespaces)) };
-  return planRestore({ target: makeTarget(change), machine: facts, unreadable }, request, NOW);
+  return planRestore(
+    { target: makeTarget(change), machine: facts, unreadable, unloggedRelations: 0, ...more },
+    request,
+    NOW,
+  );
 }
 
 suite("planRestore()", () => {
@@ -99,6 +106,39 @@ suite("planRestore()", () => {
 
   test("refuses when the disk is too small", () => {
     assert.throws(() => planned({}, { machine: { freeDiskBytes: 1_000_000 } }), { code: "disk_full" });
+  });
+
+  test("refuses when the recovering server would have too little memory, which its settings decide", () => {
+    const machine = { availableMemoryBytes: 300 * 1024 * 1024 };
+    assert.ok(planned({}, { machine }).memoryBytes < machine.availableMemoryBytes);
+    const grown = { ...minimums, maxConnections: 5000 };
+    assert.throws(() => planned({ minimums: grown }, { machine }), { code: "memory_low" });
+  });
+
+  test("estimates the time by the rates of earlier restores, and says so", () => {
+    const rates = { fetchBytesPerSecond: 1_000_000, replayBytesPerSecond: WAL_SEGMENT_SIZE_DEFAULT };
+    assert.deepEqual(planned({}, { more: { rates } }).estimate, {
+      fetchSeconds: 3,
+      replaySeconds: 2,
+      isMeasured: true,
+    });
+    assert.equal(planned().estimate.isMeasured, false);
+  });
+
+  test("says what the copy will be without", () => {
+    const prepared = [
+      {
+        kind: "transaction prepared",
+        start: parseLsn("0/3000000"),
+        time: parseTimestamp(NOW.toISOString()),
+        xid: 7,
+        gid: "x",
+      },
+    ] as const;
+    const { losses } = planned({ prepared }, { more: { unloggedRelations: 3 } });
+    assert.match(losses.join("\n"), /3 unlogged tables, indexes and sequences/);
+    assert.match(losses.join("\n"), /1 prepared transactions come back open/);
+    assert.doesNotMatch(planned().losses.join("\n"), /prepared transactions/);
   });
 
   test("R4: wants a folder for each tablespace, absolute and its own", () => {

@@ -7,6 +7,8 @@ import type { StandbyMinimums, TransactionEnd } from "../postgres/wal/record.ts"
 import type { LineageId } from "../repository/physical-layout.ts";
 import { walkBranch } from "./branch.ts";
 import type { RestoreFacts } from "./facts.ts";
+import { type RestoreEstimate, type RestoreRates, copyMemoryBytes, estimateRestore } from "./plan-estimate.ts";
+import { restoreLosses } from "./plan-losses.ts";
 import type { ResolvedTarget } from "./target.ts";
 import { WAL_SPOOL_BYTES_MAX } from "./wal-feed.ts";
 
@@ -26,6 +28,18 @@ export interface MachineFacts {
   readonly existingPaths: ReadonlySet<string>;
   /** Free where the data folder shall be. */
   readonly freeDiskBytes: number;
+  /** That programs can have without another giving some back. */
+  readonly availableMemoryBytes: number;
+}
+
+/** Everything that a plan is made from. */
+export interface PlanFacts extends Pick<RestoreFacts, "unreadable"> {
+  readonly target: ResolvedTarget;
+  readonly machine: MachineFacts;
+  /** Unlogged tables, indexes and sequences in the base backup. */
+  readonly unloggedRelations: number;
+  /** Of earlier restores on this machine; undefined before the first. */
+  readonly rates?: RestoreRates | undefined;
 }
 
 export interface PlannedTablespace {
@@ -71,27 +85,28 @@ export interface RestorePlan {
   readonly fetchBytes: number;
   /** What must be free on the disk of the data folder, tablespaces included. */
   readonly diskBytes: number;
+  /** What the recovering server takes of this machine's memory at most. */
+  readonly memoryBytes: number;
+  readonly estimate: RestoreEstimate;
   readonly tablespaces: readonly PlannedTablespace[];
   /** The recovering server's settings are at least these. */
   readonly minimums: StandbyMinimums;
   /** Prepared transactions that come back and hold their locks. */
   readonly prepared: readonly { readonly xid: number; readonly gid: string; readonly preparedAt: string }[];
+  /** What the copy is without, or has again: sentences. */
+  readonly losses: readonly string[];
   readonly notes: readonly string[];
 }
 
 /**
  * Plans a restore. Pure.
  *
- * @param facts the resolved target, the machine, and the backups that couldn't be considered
+ * @param facts the resolved target, what is known of backup and machine, and the backups that couldn't be considered
  * @param request where to; a tablespace without a folder is refused, since its original place may be a live one
  * @param now stands in the plan
- * @throws `restore_refused` for tablespaces that would be written where they may not, `disk_full`
+ * @throws `restore_refused` for tablespaces that would be written where they may not, `disk_full`, `memory_low`
  */
-export function planRestore(
-  facts: Pick<RestoreFacts, "unreadable"> & { readonly target: ResolvedTarget; readonly machine: MachineFacts },
-  request: RestoreRequest,
-  now: Date,
-): RestorePlan {
+export function planRestore(facts: PlanFacts, request: RestoreRequest, now: Date): RestorePlan {
   const { target, machine } = facts;
   const { branch, base } = target;
   const wal = sumWal(target);
@@ -118,18 +133,31 @@ export function planRestore(
     wal,
     fetchBytes: volumeBytes + base.serverManifest.storedBytes + wal.bytes,
     diskBytes: base.dataBytes + Math.min(wal.bytes, WAL_KEPT_BYTES_MAX) + Math.min(wal.bytes, WAL_SPOOL_BYTES_MAX),
+    memoryBytes: copyMemoryBytes(target.minimums),
+    estimate: estimateRestore({ dataBytes: base.dataBytes, walBytes: wal.bytes }, facts.rates),
     tablespaces: planTablespaces(target, machine, request),
     minimums: target.minimums,
     prepared: target.prepared.map(({ xid, gid, time }) => ({ xid, gid, preparedAt: formatTimestamp(time) })),
+    losses: restoreLosses({ unloggedRelations: facts.unloggedRelations, prepared: target.prepared }),
     notes: notes(target, facts.unreadable),
   };
+  requireRoom(plan, machine);
+  return plan;
+}
+
+function requireRoom(plan: RestorePlan, machine: MachineFacts): void {
   if (plan.diskBytes > machine.freeDiskBytes)
     throw new TidemarkError(
       "disk_full",
-      `Cannot restore into "${request.folder}": it needs ${plan.diskBytes} bytes, ${machine.freeDiskBytes} are free`,
+      `Cannot restore into "${plan.folder}": it needs ${plan.diskBytes} bytes, ${machine.freeDiskBytes} are free`,
       { hint: "Free some space, or restore onto another disk" },
     );
-  return plan;
+  if (plan.memoryBytes > machine.availableMemoryBytes)
+    throw new TidemarkError(
+      "memory_low",
+      `Cannot restore into "${plan.folder}": the recovering server takes up to ${plan.memoryBytes} bytes of memory, ${machine.availableMemoryBytes} are available`,
+      { hint: "Stop what else needs memory on this machine, or restore on another one" },
+    );
 }
 
 /** The paths that a plan must know of whether they exist here. */

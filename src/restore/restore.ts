@@ -1,13 +1,17 @@
-import { lstat, statfs } from "node:fs/promises";
+import { lstat, readFile, statfs } from "node:fs/promises";
+import { freemem } from "node:os";
 import { dirname, resolve } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import { TidemarkError, systemErrorCode } from "../core/errors.ts";
 import type { Lsn, TimelineId } from "../core/lsn.ts";
+import { BackupManifestReader } from "../postgres/backup-manifest.ts";
 import type { Programs } from "../postgres/programs.ts";
+import { type BaseBackupManifest, readServerManifest } from "../repository/base-backup-set.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
 import type { FileOwner } from "./extract-volume.ts";
 import { type LineageFacts, readRestoreFacts } from "./facts.ts";
 import { fetchBaseBackup } from "./fetch.ts";
+import type { RestoreRates } from "./plan-estimate.ts";
 import { type MachineFacts, type RestorePlan, type RestoreRequest, planRestore, tablespacePaths } from "./plan.ts";
 import { type Recovered, recover } from "./recover.ts";
 import { disarm, removeWorkFolder } from "./restore-folder.ts";
@@ -41,22 +45,45 @@ export type RestoreProgress =
   | { readonly phase: "fetch"; readonly doneBytes: number; readonly totalBytes: number }
   | { readonly phase: "recover"; readonly replayed: Lsn | undefined; readonly target: Lsn };
 
+/** What was restored, and how fast. */
+export interface Executed extends Recovered {
+  /** Undefined when there was too little to measure by. */
+  readonly rates: RestoreRates | undefined;
+}
+
+/** Linux tells here what can be had without swapping; what is merely free leaves out the cache. */
+const MEMORY_FACTS = "/proc/meminfo";
+const BYTES_PER_KB = 1024;
+/** A shorter phase is all starting up, and says nothing about the next restore. */
+const MEASURED_BYTES_MIN = 64 * 1024 * 1024;
+
 /**
  * Finds out what a restore would do: reads names, manifests, and the WAL from the chosen base backup to the target. Changes nothing.
  *
- * @throws `target_unreachable`, `restore_refused`, `disk_full`; as `readRestoreFacts` and `resolveTarget`
+ * @param rates of earlier restores on this machine, for the estimated time
+ * @throws `target_unreachable`, `restore_refused`, `disk_full`, `memory_low`; as `readRestoreFacts` and `resolveTarget`
  */
 export async function prepareRestore(
   archive: PhysicalArchive,
   request: RestoreRequest & TargetRequest,
-  { now, signal }: { readonly now: Date; readonly signal?: AbortSignal | undefined },
+  {
+    now,
+    signal,
+    rates,
+  }: {
+    readonly now: Date;
+    readonly signal?: AbortSignal | undefined;
+    readonly rates?: RestoreRates | undefined;
+  },
 ): Promise<PreparedRestore> {
   const facts = await readRestoreFacts(archive, signal);
   const target = await resolveTarget(archive, facts, request, { now, signal });
   const lineage = facts.lineages.find((entry) => entry.lineage === target.branch.lineage);
   if (lineage === undefined) throw new TidemarkError("bug", "The target's lineage is one of those that were read");
   const machine = await readMachineFacts(request.folder, tablespacePaths(target));
-  const plan = planRestore({ target, machine, unreadable: facts.unreadable }, request, now);
+  const unloggedRelations = await countUnlogged(archive, target.base, signal);
+  const { unreadable } = facts;
+  const plan = planRestore({ target, machine, unreadable, unloggedRelations, rates }, request, now);
   return { plan, target, lineage };
 }
 
@@ -70,9 +97,10 @@ export async function executeRestore(
   archive: PhysicalArchive,
   { plan, target, lineage }: PreparedRestore,
   call: RestoreCall,
-): Promise<Recovered> {
+): Promise<Executed> {
   const { tablespaces, folder } = plan;
-  const { owner, signal, onProgress } = call;
+  const { owner, signal, onProgress, clock } = call;
+  const startedMs = clock.now().getTime();
   await fetchBaseBackup(archive, {
     base: target.base,
     folder,
@@ -81,6 +109,7 @@ export async function executeRestore(
     signal,
     onProgress: (progress) => onProgress?.({ phase: "fetch", ...progress }),
   });
+  const fetchedMs = clock.now().getTime();
   const recovered = await recover(archive, {
     ...call,
     dataFolder: folder,
@@ -93,7 +122,42 @@ export async function executeRestore(
     throw error;
   });
   if (recovered.running === undefined) await removeWorkFolder(folder);
-  return recovered;
+  const replayedMs = clock.now().getTime();
+  const rates = measured(
+    { bytes: target.base.dataBytes, ms: fetchedMs - startedMs },
+    { bytes: plan.wal.bytes, ms: replayedMs - fetchedMs },
+  );
+  return { ...recovered, rates };
+}
+
+interface Phase {
+  readonly bytes: number;
+  readonly ms: number;
+}
+
+function measured(fetch: Phase, replay: Phase): RestoreRates | undefined {
+  if (fetch.bytes < MEASURED_BYTES_MIN || replay.bytes < MEASURED_BYTES_MIN) return undefined;
+  return { fetchBytesPerSecond: perSecond(fetch), replayBytesPerSecond: perSecond(replay) };
+}
+
+function perSecond({ bytes, ms }: Phase): number {
+  return (bytes * 1000) / Math.max(1, ms);
+}
+
+/** Each has an init fork, from which PostgreSQL makes it anew and empty after a recovery. */
+async function countUnlogged(
+  archive: PhysicalArchive,
+  base: BaseBackupManifest,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let count = 0;
+  const reader = new BackupManifestReader(({ path }) => {
+    if (/\/\d+_init$/.test(path.toString("latin1"))) count += 1;
+  });
+  for await (const chunk of readServerManifest(archive, base, { signal }))
+    reader.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+  reader.finish();
+  return count;
 }
 
 async function readMachineFacts(folder: string, paths: readonly string[]): Promise<MachineFacts> {
@@ -102,7 +166,13 @@ async function readMachineFacts(folder: string, paths: readonly string[]): Promi
   let existing = resolve(folder);
   while (!(await exists(existing)) && dirname(existing) !== existing) existing = dirname(existing);
   const { bavail, bsize } = await statfs(existing);
-  return { existingPaths, freeDiskBytes: bavail * bsize };
+  return { existingPaths, freeDiskBytes: bavail * bsize, availableMemoryBytes: await availableMemoryBytes() };
+}
+
+async function availableMemoryBytes(): Promise<number> {
+  const facts = await readFile(MEMORY_FACTS, "utf8").catch(() => "");
+  const availableKb = /^MemAvailable:\s+(\d+) kB$/m.exec(facts)?.[1];
+  return availableKb === undefined ? freemem() : Number(availableKb) * BYTES_PER_KB;
 }
 
 async function exists(path: string): Promise<boolean> {

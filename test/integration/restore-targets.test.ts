@@ -101,7 +101,7 @@ suite("targets of a restore", () => {
   });
 
   test("resolveTarget() leaves out what lies exactly at an exclusive time, position or transaction", async (t) => {
-    const [before, at] = [entry(7), entry(8)];
+    const [earlier, at] = [entry(7), entry(8)];
     const time = parseTimestamp(at.time);
     for (const target of [
       { kind: "time", time },
@@ -109,14 +109,14 @@ suite("targets of a restore", () => {
     ] as const) {
       assert.equal((await planned(t, target)).lastCommit?.xid, at.xid);
       const exclusive = await planned(t, { ...target, isExclusive: true });
-      assert.equal(exclusive.lastCommit?.xid, before.xid);
+      assert.equal(exclusive.lastCommit?.xid, earlier.xid);
       assert.equal(exclusive.firstLeftOut?.xid, at.xid);
     }
     const commit = await planned(t, { kind: "xid", xid: at.xid });
     const lsn = parseLsn(commit.lsn);
     assert.equal((await planned(t, { kind: "lsn", lsn })).lastCommit?.xid, at.xid);
     const exclusive = await planned(t, { kind: "lsn", lsn, isExclusive: true });
-    assert.equal(exclusive.lastCommit?.xid, before.xid);
+    assert.equal(exclusive.lastCommit?.xid, earlier.xid);
     assert.equal(parseLsn(exclusive.endLsn), lsn);
   });
 

@@ -49,6 +49,7 @@ suite("restore", () => {
     const restored = await restore(t, scene.archive, { target: { kind: "latest" }, tablespaces });
     assert.equal(restored.plan.target.lastCommit?.time, last.time);
     assert.equal(restored.recovered.timeline, 2);
+    assert.match(restored.plan.losses.join("\n"), /the base backup has 1 unlogged tables/);
     assert.deepEqual(
       (await readdir(restored.folder)).filter((name) => /tidemark|signal|_map$/.test(name)),
       [],
