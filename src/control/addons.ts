@@ -26,19 +26,20 @@ export function createAddonService(context: ControlContext & { readonly jwtKey: 
       return context.plans.all.map(planOf);
     },
     async list(principal, app) {
-      const rows = await listAddons(db, await findApp(db, principal, app));
+      const rows = await listAddons(db, await findApp(db, principal, app, "read"));
       return rows.map((row) => addonOf(context.plans, row));
     },
     create: (principal, app, input) => createAddon(context, principal, { app, ...input }),
     async show(principal, app, addon) {
-      return addonOf(context.plans, await findAddon(db, await findApp(db, principal, app), addon));
+      return addonOf(context.plans, await findAddon(db, await findApp(db, principal, app, "read"), addon));
     },
     async remove(principal, app, word) {
-      const addon = await findAddon(db, await findApp(db, principal, app), word);
+      const addon = await findAddon(db, await findApp(db, principal, app, "manage"), word);
       await db.transaction().execute((transaction) => beginRemoval(context, transaction, { addon, principal }));
     },
     async issueToken(principal, app, word) {
-      const addon = addonOf(context.plans, await findAddon(db, await findApp(db, principal, app), word));
+      // What the token may do there, its user's role says at each call.
+      const addon = addonOf(context.plans, await findAddon(db, await findApp(db, principal, app, "read"), word));
       return { addon, token: await signJwt(context.jwtKey, { ...principal, addonId: addon.id }) };
     },
   };
@@ -85,7 +86,7 @@ async function createAddon(
 ): Promise<{ addon: Addon; message: string; variables: string[] }> {
   requireProvider(input.providerId);
   const plan = requirePlan(context.plans, input.planId);
-  const app = await findApp(context.database.db, principal, input.app);
+  const app = await findApp(context.database.db, principal, input.app, "manage");
   const id = newAddonId();
   const keys = await newDatabaseSecrets(context);
   const schedule = newSchedule(id, context.clock.now());

@@ -1,6 +1,6 @@
 import { TidemarkError } from "../core/errors.ts";
 import { newObjectId } from "../core/ids.ts";
-import { type AppRow, findApp, listAddons } from "./access.ts";
+import { type AppRow, findApp, listAddons, listApps } from "./access.ts";
 import { beginRemoval } from "./addons.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
@@ -13,18 +13,11 @@ export function createAppService(context: ControlContext): AppService {
   const { db } = context.database;
   return {
     async list(principal) {
-      const rows = await db
-        .selectFrom("apps")
-        .selectAll()
-        .where("owner_id", "=", principal.userId)
-        .where("removed_at", "is", null)
-        .orderBy("name")
-        .execute();
-      return rows.map((row) => appOf(row, principal));
+      return (await listApps(db, principal)).map(appOf);
     },
     create: (principal, { name }) => createApp(context, principal, name),
     async show(principal, app) {
-      return appOf(await findApp(db, principal, app), principal);
+      return appOf(await findApp(db, principal, app, "read"));
     },
     remove: (principal, app, { currentName }) => removeApp(context, principal, { app, currentName }),
     variables: (principal, app, options) => readVariables(context, principal, { app, ...options }),
@@ -44,7 +37,7 @@ async function createApp({ database, clock }: ControlContext, principal: Princip
       })
       .returningAll()
       .executeTakeFirstOrThrow();
-    return appOf(row, principal);
+    return appOf({ ...row, role: "owner", owner_username: principal.username, owner_email: principal.email });
   } catch (error) {
     if (violatedConstraint(error, UNIQUE_VIOLATION) === undefined) throw error;
     throw new TidemarkError("invalid_fields", `The name "${name}" is taken`, {
@@ -59,7 +52,7 @@ async function removeApp(
   principal: Principal,
   { app, currentName }: { app: string; currentName: string },
 ): Promise<void> {
-  const row = await findApp(context.database.db, principal, app);
+  const row = await findApp(context.database.db, principal, app, "own");
   if (row.name !== currentName) {
     throw new TidemarkError("bad_request", `current_name is "${currentName}", which is not the name of this app`, {
       hint: `To remove it, send its name: current_name=${row.name}.`,
@@ -78,7 +71,7 @@ async function readVariables(
   { app, expandAliases }: { app: string; expandAliases: boolean },
 ): Promise<Variable[]> {
   const { db } = context.database;
-  const addons = await listAddons(db, await findApp(db, principal, app));
+  const addons = await listAddons(db, await findApp(db, principal, app, "operate"));
   const sources: VariableSource[] = [];
   for (const addon of addons) {
     // Until its first start a database has no port, and so no address to give.
@@ -99,11 +92,12 @@ async function readVariables(
   return variablesOf(sources, { expandAliases });
 }
 
-function appOf(row: AppRow, owner: Principal): App {
+function appOf(row: AppRow): App {
   return {
     id: row.id,
     name: row.name,
-    owner: { id: owner.userId, username: owner.username, email: owner.email },
+    role: row.role,
+    owner: { id: row.owner_id, username: row.owner_username, email: row.owner_email },
     status: "running",
     createdAt: row.created_at,
   };

@@ -70,7 +70,7 @@ export async function configureBackups(
   { word, change }: { word: string; change: { readonly isEnabled?: boolean; readonly hourUtc?: number } },
 ): Promise<void> {
   await database.db.transaction().execute(async (transaction) => {
-    const addon = await findAddonOfCaller(transaction, caller, word);
+    const addon = await findAddonOfCaller(transaction, caller, word, "manage");
     const schedule = await lockSchedule(transaction, addon.id);
     const changed = changeSchedule(schedule, change, clock.now());
     await transaction

@@ -2,7 +2,7 @@ import type { Transaction } from "kysely";
 import { TidemarkError } from "../core/errors.ts";
 import { newObjectId, type ObjectId } from "../core/ids.ts";
 import type { UtcDay } from "../policy/utc-day.ts";
-import { type AddonFacts, findAddonOfCaller, findAddonWithBackups } from "./access.ts";
+import { type AddonFacts, findAddonOfCaller, findAddonWithBackups, type Right } from "./access.ts";
 import { readVerdicts } from "./backup-retention.ts";
 import { readBackup, readBackups } from "./backup-rows.ts";
 import type { ControlContext, SchedulingContext } from "./context.ts";
@@ -25,24 +25,24 @@ export function createBackupService(
   const { db } = context.database;
   return {
     async list(caller, word, options = {}) {
-      const addon = await findAddonWithBackups(db, caller, word);
+      const addon = await findAddonWithBackups(db, caller, word, "read");
       const verdicts = await readVerdicts(context, addon.id, options);
       const backups = await readBackups(db, { addonId: addon.id, limit: LIST_ROWS_MAX });
       return backups.map((backup) => withRetention(backup, verdicts));
     },
     async create(caller, word) {
-      const addon = await findAddonOfCaller(db, caller, word);
+      const addon = await findAddonOfCaller(db, caller, word, "operate");
       return await scheduleBackup(context, { addon, method: "manual", requestedBy: caller.principal.userId });
     },
     async show(caller, backupId) {
-      const backup = await findBackup(context, caller, backupId);
+      const backup = await findBackup(context, caller, { backupId, right: "read" });
       const verdicts = await readVerdicts(context, backup.addonId);
       return withRetention(backup, verdicts);
     },
     cancel: (caller, word, backupId) => cancelBackup(context, caller, { word, backupId }),
     async archiveLink(caller, word, backupId) {
-      const backup = await findBackup(context, caller, backupId);
-      const addon = await findAddonWithBackups(db, caller, word);
+      const backup = await findBackup(context, caller, { backupId, right: "operate" });
+      const addon = await findAddonWithBackups(db, caller, word, "operate");
       if (backup.addonId !== addon.id) throw backupNotFound(backupId);
       requireDone(backup);
       return context.links.sign(backup.id);
@@ -134,8 +134,8 @@ async function cancelBackup(
   { word, backupId }: { word: string; backupId: string },
 ): Promise<Backup> {
   const { db } = context.database;
-  const addon = await findAddonOfCaller(db, caller, word);
-  const backup = await findBackup(context, caller, backupId);
+  const addon = await findAddonOfCaller(db, caller, word, "operate");
+  const backup = await findBackup(context, caller, { backupId, right: "operate" });
   if (backup.addonId !== addon.id) throw backupNotFound(backupId);
   const { operation_id: operationId } = await db
     .selectFrom("backups")
@@ -146,14 +146,18 @@ async function cancelBackup(
     throw new TidemarkError("conflict", `The backup ${backupId} has ended already, as "${backup.status}"`);
   }
   await requestCancel(db, operationId, new TidemarkError("cancelled", `Cancelled by ${caller.principal.username}`));
-  return await findBackup(context, caller, backupId);
+  return await findBackup(context, caller, { backupId, right: "operate" });
 }
 
-async function findBackup({ database }: ControlContext, caller: DatabaseCaller, backupId: string): Promise<Backup> {
+async function findBackup(
+  { database }: ControlContext,
+  caller: DatabaseCaller,
+  { backupId, right }: { backupId: string; right: Right },
+): Promise<Backup> {
   const backup = await readBackup(database.db, backupId);
   if (backup === undefined) throw backupNotFound(backupId);
   try {
-    await findAddonWithBackups(database.db, caller, backup.addonId);
+    await findAddonWithBackups(database.db, caller, backup.addonId, right);
   } catch (error) {
     throw error instanceof TidemarkError && error.code === "not_found" ? backupNotFound(backupId) : error;
   }

@@ -21,15 +21,15 @@ export function createDatabaseService(context: ControlContext & { readonly jwtKe
       return await showDatabase(context, caller, word);
     },
     async periodicBackups(caller, word) {
-      return await readPeriodicBackups(context, await findAddonOfCaller(db, caller, word));
+      return await readPeriodicBackups(context, await findAddonOfCaller(db, caller, word, "read"));
     },
     async recoveryWindow(caller, word) {
-      const addon = await findAddonOfCaller(db, caller, word);
+      const addon = await findAddonOfCaller(db, caller, word, "read");
       return await readRecoveryWindow(db, addon.id);
     },
     protect: (caller, word, protects) => protectDatabase(context, caller, { word, protects }),
     async health(principal) {
-      const addons = await listAddonsOfUser(db, principal);
+      const addons = await listAddonsOfUser(db, principal, "read");
       const lines: DatabaseHealth[] = [];
       for (const addon of addons) {
         const [lastBackup] = await readBackups(db, { addonId: addon.id, limit: 1 });
@@ -51,7 +51,7 @@ export function createDatabaseService(context: ControlContext & { readonly jwtKe
 
 async function showDatabase(context: ControlContext, caller: DatabaseCaller, word: string): Promise<Database> {
   const { db } = context.database;
-  const addon = await findAddonOfCaller(db, caller, word);
+  const addon = await findAddonOfCaller(db, caller, word, "read");
   const operation = await db
     .selectFrom("operations")
     .select("id")
@@ -67,7 +67,7 @@ async function protectDatabase(
   caller: DatabaseCaller,
   { word, protects }: { word: string; protects: RecoveryWindow["protects"] },
 ): Promise<RecoveryWindow> {
-  const addon = await findAddonOfCaller(database.db, caller, word);
+  const addon = await findAddonOfCaller(database.db, caller, word, "manage");
   await database.db.transaction().execute(async (transaction) => {
     await transaction
       .updateTable("databases")

@@ -28,9 +28,14 @@ export interface ApiToken {
   readonly lastUsedAt: Date | null;
 }
 
+/** `owner` has every right, `collaborator` all but those of the owner, `limited` may look. */
+export type AppRole = "owner" | "collaborator" | "limited";
+
 export interface App {
   readonly id: ObjectId;
   readonly name: string;
+  /** Of whoever asked. */
+  readonly role: AppRole;
   readonly owner: Pick<User, "id" | "username" | "email">;
   readonly status: "new" | "running";
   readonly createdAt: Date;

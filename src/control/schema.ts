@@ -19,6 +19,12 @@ export interface ControlSchema {
   base_backups: BaseBackupTable;
   wal_gaps: WalGapTable;
   wal_streams: WalStreamTable;
+  collaborators: CollaboratorTable;
+  browser_sessions: BrowserSessionTable;
+  ssh_keys: SshKeyTable;
+  second_factors: SecondFactorTable;
+  recovery_codes: RecoveryCodeTable;
+  app_variables: AppVariableTable;
 }
 
 /** One row: facts of this installation. Keys are wrapped by the master key. */
@@ -41,6 +47,8 @@ export interface UserTable {
   fullname: string;
   password_hash: string;
   is_platform_owner: boolean;
+  /** Goes up when the password changes: logins that carry a lower one have ended. */
+  login_epoch: Generated<number>;
   created_at: Generated<Date>;
 }
 
@@ -254,3 +262,66 @@ export interface WalStreamTable {
 }
 
 export type OperationRow = Selectable<OperationTable>;
+
+export interface CollaboratorTable {
+  id: ObjectId;
+  app_id: ObjectId;
+  /** The address that was invited; for display once somebody has accepted. */
+  email: string;
+  /** Null until somebody accepts the invitation. */
+  user_id: ObjectId | null;
+  role: "collaborator" | "limited";
+  /** SHA-256 of the invitation's token; null once it was used. */
+  invitation_hash: Buffer | null;
+  invitation_expires_at: Date | null;
+  created_at: Generated<Date>;
+  accepted_at: Date | null;
+}
+
+/** A login of a browser, by a cookie. */
+export interface BrowserSessionTable {
+  id: ObjectId;
+  user_id: ObjectId;
+  /** SHA-256 of the cookie's value. */
+  secret_hash: Buffer;
+  login_epoch: number;
+  created_at: Generated<Date>;
+  last_seen_at: Generated<Date>;
+}
+
+export interface SshKeyTable {
+  id: ObjectId;
+  user_id: ObjectId;
+  name: string;
+  /** The line of the public key's file. */
+  content: string;
+  /** `SHA256:` and base64 without padding, as `ssh-keygen -l` shows it. */
+  fingerprint: string;
+  created_at: Generated<Date>;
+}
+
+/** The secret of a user's one-time passwords. */
+export interface SecondFactorTable {
+  user_id: ObjectId;
+  wrapped_secret: Buffer;
+  /** The 30-second step of the last password that was taken: it and earlier ones are not taken again. */
+  last_step: Generated<number>;
+  created_at: Generated<Date>;
+  /** Null until the user has shown a first password. */
+  enabled_at: Date | null;
+}
+
+/** Codes for a user who has lost the device; a used one is gone. */
+export interface RecoveryCodeTable {
+  user_id: ObjectId;
+  code_hash: Buffer;
+}
+
+/** A variable that a user set; those of databases are made when asked for. */
+export interface AppVariableTable {
+  id: ObjectId;
+  app_id: ObjectId;
+  name: string;
+  wrapped_value: Buffer;
+  created_at: Generated<Date>;
+}

@@ -36,7 +36,7 @@ const PRINCIPAL: Principal = {
   apiTokenId: null,
 };
 const caller: DatabaseCaller = { principal: PRINCIPAL, addonId: ADDON_ID };
-const app: App = { id: APP_ID, name: "my-app", owner: user, status: "running", createdAt: AT };
+const app: App = { id: APP_ID, name: "my-app", role: "owner", owner: user, status: "running", createdAt: AT };
 const plan: Plan = {
   id: "postgresql-starter-512",
   name: "postgresql-starter-512",
