@@ -6,6 +6,7 @@ import { newSchedule } from "../policy/backup-schedule.ts";
 import type { BackupPlan, PlanCatalogue } from "../policy/plans.ts";
 import { type AddonFacts, type AppRow, findAddon, findApp, LIVE_STATES, listAddons } from "./access.ts";
 import type { ControlContext, Secrets } from "./context.ts";
+import { databaseOfAddon, placeOfAddon, recordEvent } from "./events.ts";
 import { signJwt, type JwtKey } from "./jwt.ts";
 import type { Addon, Plan, Principal } from "./model.ts";
 import { insertOperation, requestCancel } from "./operations.ts";
@@ -77,6 +78,13 @@ export async function beginRemoval(
     requestedBy: principal.userId,
   });
   await queue.send(operation, addon.host_id, transaction);
+  await recordEvent(transaction, {
+    type: "delete_addon",
+    data: { ...databaseOfAddon(addon), plan_name: addon.plan_name },
+    actor: principal,
+    at: clock.now(),
+    place: placeOfAddon(addon),
+  });
 }
 
 async function createAddon(
@@ -115,6 +123,14 @@ async function createAddon(
       requestedBy: principal.userId,
     });
     await context.queue.send(operation, context.hostId, transaction);
+    const made = { id, resource_id: place.resourceId, app_id: app.id, app_name: app.name };
+    await recordEvent(transaction, {
+      type: "new_addon",
+      data: { ...databaseOfAddon(made), plan_name: plan.name },
+      actor: principal,
+      at: context.clock.now(),
+      place: placeOfAddon(made),
+    });
     return place;
   });
   const addon = addonOf(context.plans, await findAddon(context.database.db, app, id));
@@ -133,21 +149,21 @@ async function insertAddon(
   { clock }: ControlContext,
   transaction: Transaction<ControlSchema>,
   { id, app, plan }: { id: AddonId; app: AppRow; plan: BackupPlan },
-): Promise<{ place: number; name: string }> {
+): Promise<{ place: number; name: string; resourceId: string }> {
   await transaction.selectFrom("apps").select("id").where("id", "=", app.id).forUpdate().execute();
   const addons = await listAddons(transaction, app);
   const taken = new Set(addons.map(({ name }) => name));
   let name = "postgresql";
   for (let number = 2; taken.has(name); number++) name = `postgresql-${number}`;
   const { rows } = await sql<{ number: number }>`select nextval('resource_number') as number`.execute(transaction);
-  const number = rows[0]?.number ?? 0;
+  const resourceId = `${app.name.replaceAll("-", "_")}_${rows[0]?.number ?? 0}`;
   await transaction
     .insertInto("addons")
     .values({
       id,
       app_id: app.id,
       name,
-      resource_id: `${app.name.replaceAll("-", "_")}_${number}`,
+      resource_id: resourceId,
       plan_name: plan.name,
       state: "provisioning",
       created_at: clock.now(),
@@ -155,7 +171,7 @@ async function insertAddon(
       removed_at: null,
     })
     .execute();
-  return { place: addons.length, name };
+  return { place: addons.length, name, resourceId };
 }
 
 async function newDatabaseSecrets({ secrets }: ControlContext) {

@@ -4,6 +4,7 @@ import { type AppRow, findApp, listAddons, listApps } from "./access.ts";
 import { beginRemoval } from "./addons.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
+import { recordEvent } from "./events.ts";
 import type { App, Principal, Variable } from "./model.ts";
 import type { AppService } from "./services.ts";
 import { readAppName } from "./user-input.ts";
@@ -26,17 +27,23 @@ export function createAppService(context: ControlContext): AppService {
 
 async function createApp({ database, clock }: ControlContext, principal: Principal, name: string): Promise<App> {
   try {
-    const row = await database.db
-      .insertInto("apps")
-      .values({
-        id: newObjectId(clock.now()),
-        name: readAppName(name),
-        owner_id: principal.userId,
-        created_at: clock.now(),
-        removed_at: null,
-      })
-      .returningAll()
-      .executeTakeFirstOrThrow();
+    const row = await database.db.transaction().execute(async (transaction) => {
+      const at = clock.now();
+      const app = await transaction
+        .insertInto("apps")
+        .values({
+          id: newObjectId(at),
+          name: readAppName(name),
+          owner_id: principal.userId,
+          created_at: at,
+          removed_at: null,
+        })
+        .returningAll()
+        .executeTakeFirstOrThrow();
+      const place = { appId: app.id, appName: app.name };
+      await recordEvent(transaction, { type: "new_app", data: {}, actor: principal, at, place });
+      return app;
+    });
     return appOf({ ...row, role: "owner", owner_username: principal.username, owner_email: principal.email });
   } catch (error) {
     if (violatedConstraint(error, UNIQUE_VIOLATION) === undefined) throw error;
@@ -61,7 +68,17 @@ async function removeApp(
   await context.database.db.transaction().execute(async (transaction) => {
     for (const addon of await listAddons(transaction, row))
       await beginRemoval(context, transaction, { addon, principal });
-    await transaction.updateTable("apps").set({ removed_at: context.clock.now() }).where("id", "=", row.id).execute();
+    const at = context.clock.now();
+    const { numUpdatedRows } = await transaction
+      .updateTable("apps")
+      .set({ removed_at: at })
+      .where("id", "=", row.id)
+      .where("removed_at", "is", null)
+      .executeTakeFirst();
+    // Somebody else was faster, and the record has it.
+    if (numUpdatedRows === 0n) return;
+    const place = { appId: row.id, appName: row.name };
+    await recordEvent(transaction, { type: "delete_app", data: {}, actor: principal, at, place });
   });
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from "../core/logger.ts";
 import * as foundation from "./migrations/0001-foundation.ts";
 import * as continuous from "./migrations/0002-continuous.ts";
 import * as schedule from "./migrations/0003-schedule.ts";
+import * as events from "./migrations/0006-events.ts";
 import * as people from "./migrations/0007-people.ts";
 import * as databaseNouns from "./migrations/0008-database-nouns.ts";
 import type { ControlSchema } from "./schema.ts";
@@ -21,6 +22,7 @@ const MIGRATIONS: Record<string, Migration> = {
   "0001-foundation": foundation,
   "0002-continuous": continuous,
   "0003-schedule": schedule,
+  "0006-events": events,
   "0007-people": people,
   "0008-database-nouns": databaseNouns,
 };

@@ -1,4 +1,4 @@
-import type { Generated, Selectable } from "kysely";
+import type { ColumnType, Generated, GeneratedAlways, Selectable } from "kysely";
 import type { AddonId, ObjectId } from "../core/ids.ts";
 import type { UtcDay } from "../policy/utc-day.ts";
 
@@ -25,6 +25,7 @@ export interface ControlSchema {
   second_factors: SecondFactorTable;
   recovery_codes: RecoveryCodeTable;
   app_variables: AppVariableTable;
+  events: EventTable;
 }
 
 /** One row: facts of this installation. Keys are wrapped by the master key. */
@@ -259,6 +260,30 @@ export interface WalStreamTable {
   /** Why a base backup is wanted at once; null when none is. */
   rebase_reason: string | null;
   updated_at: Generated<Date>;
+}
+
+/** What happened. Rows are added by `recordEvent` alone, and never changed but for `routed_at`. */
+export interface EventTable {
+  /** Order of recording; two transactions at once may be committed the other way round. */
+  sequence: GeneratedAlways<number>;
+  id: ObjectId;
+  type: string;
+  created_at: Date;
+  /** Null: the platform itself. The actor's name is what it was then. */
+  actor_id: ObjectId | null;
+  actor_username: string | null;
+  actor_email: string | null;
+  api_token_id: string | null;
+  /** Network address of the request. */
+  address: string | null;
+  app_id: ObjectId | null;
+  app_name: string | null;
+  addon_id: string | null;
+  resource_id: string | null;
+  subject_user_id: ObjectId | null;
+  data: ColumnType<unknown, string, never>;
+  /** When notifiers were asked whether they want it; null until then. */
+  routed_at: Generated<Date | null>;
 }
 
 export type OperationRow = Selectable<OperationTable>;

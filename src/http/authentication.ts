@@ -1,3 +1,4 @@
+import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { DatabaseCaller } from "../control/services.ts";
 import type { Principal } from "../control/model.ts";
@@ -14,6 +15,8 @@ interface DatabaseEnv extends FaceEnv {
   readonly Variables: FaceEnv["Variables"] & { caller: DatabaseCaller };
 }
 
+type RequestContext = Pick<Context<FaceEnv>, "env" | "req" | "var">;
+
 /** Names of the security schemes; `openapi.ts` describes them. */
 export type SecurityScheme = "userToken" | "apiToken" | "password" | "databaseToken";
 
@@ -23,7 +26,7 @@ export const byUser = {
   middleware: createMiddleware<UserEnv>(async (c, next) => {
     const credentials = parseAuthorization(c.req.header("Authorization"));
     if (credentials?.kind !== "bearer") throw unauthenticated("a user's token (Authorization: Bearer)");
-    c.set("principal", await c.var.face.services.identity.authenticateJwt(credentials.token));
+    c.set("principal", fromHere(c, await c.var.face.services.identity.authenticateJwt(credentials.token)));
     await next();
   }),
 };
@@ -35,7 +38,7 @@ export const byApiToken = {
     const credentials = parseAuthorization(c.req.header("Authorization"));
     if (credentials?.kind !== "apiToken")
       throw unauthenticated('an API token (Authorization: Basic, base64 of ":" and the token)');
-    c.set("principal", await c.var.face.services.identity.authenticateApiToken(credentials.secret));
+    c.set("principal", fromHere(c, await c.var.face.services.identity.authenticateApiToken(credentials.secret)));
     await next();
   }),
 };
@@ -46,15 +49,12 @@ export const byPasswordOrUser = {
   middleware: createMiddleware<UserEnv>(async (c, next) => {
     const { identity } = c.var.face.services;
     const credentials = parseAuthorization(c.req.header("Authorization"));
-    if (credentials?.kind === "bearer") c.set("principal", await identity.authenticateJwt(credentials.token));
+    if (credentials?.kind === "bearer")
+      c.set("principal", fromHere(c, await identity.authenticateJwt(credentials.token)));
     else if (credentials?.kind === "password") {
       const { identifier, password } = credentials;
-      const address = clientAddress({
-        remoteAddress: c.env.incoming.socket.remoteAddress,
-        forwardedFor: c.req.header("X-Forwarded-For"),
-        behindProxy: c.var.face.behindProxy,
-      });
-      c.set("principal", await identity.authenticatePassword({ identifier, password, address }));
+      const address = addressOf(c);
+      c.set("principal", fromHere(c, await identity.authenticatePassword({ identifier, password, address })));
     } else throw unauthenticated("a user name and its password (Authorization: Basic), or a user's token (Bearer)");
     await next();
   }),
@@ -66,10 +66,24 @@ export const byDatabaseToken = {
   middleware: createMiddleware<DatabaseEnv>(async (c, next) => {
     const credentials = parseAuthorization(c.req.header("Authorization"));
     if (credentials?.kind !== "bearer") throw unauthenticated("an addon's token (Authorization: Bearer)");
-    c.set("caller", await c.var.face.services.databases.authenticate(credentials.token));
+    const { principal, addonId } = await c.var.face.services.databases.authenticate(credentials.token);
+    c.set("caller", { principal: fromHere(c, principal), addonId });
     await next();
   }),
 };
+
+/** The principal with the address that its request came from, for the record of who did what. */
+function fromHere(c: RequestContext, principal: Principal): Principal {
+  return { ...principal, address: addressOf(c) };
+}
+
+function addressOf(c: RequestContext): string {
+  return clientAddress({
+    remoteAddress: c.env.incoming.socket.remoteAddress,
+    forwardedFor: c.req.header("X-Forwarded-For"),
+    behindProxy: c.var.face.behindProxy,
+  });
+}
 
 /** Any one of the schemes is enough. */
 function requirement(...schemes: readonly SecurityScheme[]): Record<string, string[]>[] {
