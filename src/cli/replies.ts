@@ -160,6 +160,16 @@ const health: Decoder<DatabaseHealth> = record<DatabaseHealth>({
   last_good_backup: nullable(backup),
 });
 
+export interface Collaborator {
+  readonly id: string;
+  readonly email: string;
+  readonly username: string;
+  readonly status: string;
+  readonly is_limited: boolean | null;
+}
+
+const collaboratorFields = { id: text, email: text, username: text, status: text, is_limited: nullable(flag) };
+
 interface Variable {
   readonly name: string;
   readonly value: string;
@@ -183,6 +193,15 @@ export const regionsReply = record<{ regions: Region[] }>({
 });
 export const appsReply = record<{ apps: App[] }>({ apps: list(app) });
 export const appReply = record<{ app: App }>({ app });
+export const collaboratorsReply = record<{ collaborators: Collaborator[] }>({
+  collaborators: list(record<Collaborator>(collaboratorFields)),
+});
+export const addedCollaboratorReply = record<{ collaborator: Collaborator & { invitation_link: string | null } }>({
+  collaborator: record<Collaborator & { invitation_link: string | null }>({
+    ...collaboratorFields,
+    invitation_link: nullable(text),
+  }),
+});
 export const variablesReply = record<{ variables: Variable[] }>({
   variables: list(record<Variable>({ name: text, value: text })),
 });

@@ -4,6 +4,7 @@ import { registerAddons } from "./addons.ts";
 import { registerApps } from "./apps.ts";
 import { registerBackupRetention } from "./backup-retention.ts";
 import { registerBackups } from "./backups.ts";
+import { registerCollaborators } from "./collaborators.ts";
 import type { FaceEnv, Router } from "./context.ts";
 import { registerDatabases } from "./databases.ts";
 import { registerDownloads } from "./downloads.ts";
@@ -28,6 +29,7 @@ export function registerRoutes(router: Router): void {
   registerRegions(router);
   registerTokens(router);
   registerUsers(router);
+  registerCollaborators(router);
   registerApps(router);
   registerVariables(router);
   registerAddonProviders(router);

@@ -230,6 +230,7 @@ function guardServices(services: Services): Services {
   return {
     identity: guardService(services.identity),
     apps: guardService(services.apps),
+    collaborators: guardService(services.collaborators),
     addons: guardService(services.addons),
     databases: guardService(services.databases),
     backups: guardService(services.backups),

@@ -2,6 +2,7 @@ import type { ServeConfig } from "../config.ts";
 import { createAddonService } from "../control/addons.ts";
 import { createAppService } from "../control/apps.ts";
 import { createBackupService, type OpenArchive } from "../control/backups.ts";
+import { createCollaboratorService } from "../control/collaborators.ts";
 import type { ControlContext } from "../control/context.ts";
 import { createDatabaseService } from "../control/databases.ts";
 import { createDownloadLinks } from "../control/download-links.ts";
@@ -19,6 +20,7 @@ export function createServices(
   return {
     identity: createIdentityService({ ...context, jwtKey }),
     apps: createAppService(context),
+    collaborators: createCollaboratorService({ ...context, publicUrl: config.publicUrl }),
     addons: createAddonService({ ...context, jwtKey }),
     databases: createDatabaseService({ ...context, jwtKey }),
     backups: createBackupService({ ...context, links, openArchive }),

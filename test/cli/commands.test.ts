@@ -213,3 +213,32 @@ test("serve and owner reset-password are left to the platform's process", async 
   assert.deepEqual(seen, [{ roles: "api" }]);
   assert.match((await runCli(["owner", "reset-password"], { options: { local } })).stdout, /Password: fresh/);
 });
+
+test("collaborators lists the owner first, and the other commands name whom they changed", async () => {
+  const app = ["-a", "my-app"];
+  const table = await print([...app, "collaborators"]);
+  assert.match(
+    table,
+    /\| alice@example\.com \| alice\s+\| accepted \| owner\s+\|\n\| bob@example\.com\s+\| bob\s+\| accepted \| coll/,
+  );
+  assert.match(
+    await print([...app, "collaborators-add", "new@example.com", "--limited"]),
+    /^-----> new@example\.com has been invited to collaborate on my-app\n       Invitation: http:.*\/token\n/,
+  );
+  assert.equal(
+    await print([...app, "collaborators-update", "BOB", "--limited", "true"]),
+    "-----> bob@example.com is now a limited collaborator of my-app\n",
+  );
+  assert.equal(
+    await print([...app, "collaborators-remove", "bob@example.com"]),
+    "-----> bob@example.com has been removed from the collaborators of my-app\n",
+  );
+  assert.equal(
+    await print(["collaborators-accept", "http://127.0.0.1:8420/invitations/token"]),
+    "-----> You are now a collaborator of my-app\n",
+  );
+  const nobody = await runCli([...app, "collaborators-remove", "eve"], { environment });
+  assert.deepEqual([nobody.exitCode, nobody.stderr.split("\n")[0]], [1, ' !     "eve" is no collaborator of my-app']);
+  const undecided = await runCli([...app, "collaborators-update", "bob"], { environment });
+  assert.deepEqual([undecided.exitCode, undecided.stdout], [2, ""]);
+});

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Collaborator } from "../../src/control/collaborator-service.ts";
 import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../src/control/model.ts";
 import type { DatabaseCaller, Download, Services } from "../../src/control/services.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
@@ -87,7 +88,7 @@ export const BACKUP: Backup = {
 
 /** A platform of one user, one app, one database and one backup that answers at once and keeps nothing: what the face makes of it is what is tested. */
 export function inMemoryServices(overrides: Partial<Services> = {}): Services {
-  return { identity, apps, addons, databases, backups, ...overrides };
+  return { identity, apps, collaborators, addons, databases, backups, ...overrides };
 }
 
 function known(ok: boolean, what: string): void {
@@ -131,6 +132,10 @@ const apps: Services["apps"] = {
     knownApp(name);
     if (currentName !== app.name) throw new TidemarkError("bad_request", "current_name is not the app's name");
   },
+  transfer: async (_principal, name) => {
+    knownApp(name);
+    return app;
+  },
   variables: async (_principal, name, { expandAliases }) => {
     knownApp(name);
     const uri = "postgresql://u:p@127.0.0.1:15432/d?sslmode=prefer";
@@ -138,6 +143,43 @@ const apps: Services["apps"] = {
       { id: "v1", name: "DATABASE_URL", value: expandAliases ? uri : "$SCALINGO_POSTGRESQL_URL" },
       { id: "v2", name: "SCALINGO_POSTGRESQL_URL", value: uri },
     ];
+  },
+};
+
+const collaborator: Collaborator = {
+  id: objectId("0193512a0000dddddddddddd"),
+  appId: APP_ID,
+  appName: app.name,
+  role: "collaborator",
+  status: "accepted",
+  email: "bob@example.com",
+  user: { id: objectId("0193512a0000eeeeeeeeeeee"), username: "bob" },
+  createdAt: AT,
+};
+
+const collaborators: Services["collaborators"] = {
+  list: async (_principal, name) => {
+    knownApp(name);
+    return [collaborator];
+  },
+  listOfOwner: async () => [collaborator],
+  add: async (_principal, name, { who, role }) => {
+    knownApp(name);
+    const invitationLink = "http://127.0.0.1:8420/invitations/token";
+    return { ...collaborator, role, email: who, status: "pending", user: null, invitationLink };
+  },
+  changeRole: async (_principal, name, { collaboratorId, role }) => {
+    knownApp(name);
+    known(collaboratorId === collaborator.id, "collaborator");
+    return { ...collaborator, role };
+  },
+  remove: async (_principal, name, id) => {
+    knownApp(name);
+    known(id === collaborator.id, "collaborator");
+  },
+  accept: async (_principal, token) => {
+    known(token === "token", "invitation");
+    return app;
   },
 };
 

@@ -10,6 +10,11 @@ import { backupsCancel } from "./backups-cancel.ts";
 import { backupsConfig } from "./backups-config.ts";
 import { backupsCreate } from "./backups-create.ts";
 import { backupsDownload } from "./backups-download.ts";
+import { collaborators } from "./collaborators.ts";
+import { collaboratorsAccept } from "./collaborators-accept.ts";
+import { collaboratorsAdd } from "./collaborators-add.ts";
+import { collaboratorsRemove } from "./collaborators-remove.ts";
+import { collaboratorsUpdate } from "./collaborators-update.ts";
 import { create } from "./create.ts";
 import { databasePitrConfig } from "./database-pitr-config.ts";
 import { databasePitrRecoveryWindow } from "./database-pitr-recovery-window.ts";
@@ -46,6 +51,11 @@ export const COMMANDS: readonly CommandSpec[] = [
   apps,
   create,
   destroy,
+  collaborators,
+  collaboratorsAdd,
+  collaboratorsUpdate,
+  collaboratorsRemove,
+  collaboratorsAccept,
   env,
   envGet,
   addons,
