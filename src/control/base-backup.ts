@@ -187,14 +187,13 @@ async function waitForWal({ database, clock }: ControlContext, wanted: WantedWal
   for (;;) {
     const stream = await database.db
       .selectFrom("wal_streams")
-      .select(["lineage", "stored_lsn"])
+      .select(["lineage", "timeline", "stored_lsn"])
       .where("addon_id", "=", wanted.addonId)
       .executeTakeFirst();
     if (stream?.lineage !== undefined && stream.lineage !== wanted.lineage) {
       throw new TidemarkError("lineage_diverged", "The server began another history while it was copied");
     }
-    const stored = stream?.stored_lsn ?? null;
-    if (stored !== null && parseLsn(stored) >= wanted.range.stop) return await requireStored(wanted);
+    if (stream !== undefined && hasReached(stream, wanted.range)) return await requireStored(wanted);
     if (clock.now().getTime() > deadlineMs) {
       throw new TidemarkError(
         "base_backup_failed",
@@ -206,6 +205,15 @@ async function waitForWal({ database, clock }: ControlContext, wanted: WantedWal
     }
     await clock.sleep(WAL_POLL_MS, wanted.signal);
   }
+}
+
+/** The stream's last word may be about the branch that the server was on before a restore. */
+function hasReached(
+  stream: { readonly timeline: number | null; readonly stored_lsn: string | null },
+  { timeline, stop }: WalRange,
+): boolean {
+  if (stream.timeline === null || stream.stored_lsn === null) return false;
+  return stream.timeline > timeline || (stream.timeline === timeline && parseLsn(stream.stored_lsn) >= stop);
 }
 
 /** The repository has the last word: a stream may have come this far over a hole. */

@@ -15,6 +15,7 @@ import {
 import { REPLICATION_SLOT } from "../instances/managed-database.ts";
 import { type ContinuousPlace, openContinuousSource } from "./base-backup.ts";
 import type { ControlContext } from "./context.ts";
+import { readKnownBranches } from "./timelines.ts";
 import { ServerTimes } from "./server-times.ts";
 import {
   claimWalStreams,
@@ -145,6 +146,7 @@ class Stream {
       clock,
       pieceIntervalMs: this.#options.pieceIntervalMs,
       uploadBudget: this.#options.uploadBudget,
+      knownBranches: () => readKnownBranches(this.#context.database.db, this.#addonId),
       onIncident: (incident) => this.#onIncident(incident),
     });
     const times = new ServerTimes(() => new Client({ ...source.target.client, application_name: "tidemark clock" }));
