@@ -34,11 +34,12 @@ export function registerRoutes(router: Router): void {
   registerVariables(router);
   registerAddonProviders(router);
   registerAddons(router);
+  // Before those that answer with a backup or none, so that the schema named Backup is the one that is never null.
+  registerBackups(router);
   registerStatus(router);
   registerDatabases(router);
   registerRecoveryWindow(router);
   registerPeriodicBackups(router);
-  registerBackups(router);
   registerBackupRetention(router);
   registerDownloads(router);
 }
