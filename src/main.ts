@@ -67,6 +67,7 @@ async function startServing({
     process,
     say: (line) => process.stdout.write(`-----> ${line}\n`),
     isTerminal: process.stdout.isTTY,
+    dashboardFolder: fileURLToPath(new URL("../dashboard/dist", import.meta.url)),
     program: fileURLToPath(import.meta.url),
   });
 }

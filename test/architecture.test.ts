@@ -15,12 +15,15 @@ function partOf(path: string): string {
 const isTest = (path: string): boolean => path.endsWith(".test.ts");
 
 const facts = new Map<string, SourceFacts>(
-  ["src", "test", "scripts", "bench"].flatMap((folder) =>
+  ["src", "test", "scripts", "bench", "dashboard"].flatMap((folder) =>
     listSources(folder).map((path) => [path, readFacts(path, readText(path))] as const),
   ),
 );
 const sources = [...facts].filter(([path]) => path.startsWith("src/"));
 const engine = sources.filter(([path]) => !isTest(path));
+
+/** Written by the dashboard's build: there once it ran. */
+const GENERATED = "dashboard/generated/";
 
 /** Relative imports of a file, as paths from the top. */
 function targetsOf(path: string, { imports }: SourceFacts): { target: string; line: number }[] {
@@ -72,10 +75,24 @@ describe("imports", () => {
   test("each relative import names a file, with its extension", () => {
     const broken = [...facts].flatMap(([path, fact]) =>
       targetsOf(path, fact)
-        .filter(({ target }) => !/\.(ts|mjs|json)$/.test(target) || !existsSync(join(TOP, target)))
+        .filter(({ target }) => !target.startsWith(GENERATED))
+        .filter(({ target }) => !/\.(tsx?|mjs|json|css)$/.test(target) || !existsSync(join(TOP, target)))
         .map(({ target, line }) => `${path}:${line} imports ${target}`),
     );
     assert.deepEqual(broken, []);
+  });
+
+  test("the dashboard knows the platform by its API alone, and its parts know those below only", () => {
+    const parts = [GENERATED, "dashboard/src/api/", "dashboard/src/ui/", "dashboard/src/pages/", "dashboard/src/"];
+    const level = (path: string): number => parts.findIndex((part) => path.startsWith(part));
+    const violations = [...facts]
+      .filter(([path]) => path.startsWith("dashboard/src/"))
+      .flatMap(([path, fact]) =>
+        targetsOf(path, fact)
+          .filter(({ target }) => !target.endsWith(".css") && (level(target) === -1 || level(target) > level(path)))
+          .map(({ target, line }) => `${path}:${line} imports ${target}`),
+      );
+    assert.deepEqual(violations, []);
   });
 
   test("findCycle() names the files of a cycle when there is one", () => {

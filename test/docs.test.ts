@@ -61,9 +61,11 @@ describe("docs/operating/install.md", () => {
 });
 
 describe("docs/dependencies.md", () => {
-  test("has a row for each dependency of package.json with its version, and for no other", () => {
-    const { dependencies, devDependencies, optionalDependencies } = readPackage();
-    const wanted = Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies });
+  test("has a row for each dependency of the platform and the dashboard with its version, and for no other", () => {
+    const wanted = ["package.json", "dashboard/package.json"].flatMap((path) => {
+      const { dependencies, devDependencies, optionalDependencies } = readPackage(path);
+      return Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies });
+    });
     const rows = [...readText("docs/dependencies.md").matchAll(/^\| `([^`]+)` \| ([^ ]+) \|/gm)];
     assert.deepEqual(
       rows.map(([, name, version]) => `${name} ${version}`).toSorted(),
@@ -119,10 +121,10 @@ function headingAnchors(markdown: string): Set<string> {
 interface PackageFile {
   readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
-  readonly optionalDependencies: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-function readPackage(): PackageFile {
+function readPackage(path: string): PackageFile {
   // npm itself refuses a package.json of another shape.
-  return JSON.parse(readText("package.json")) as PackageFile;
+  return JSON.parse(readText(path)) as PackageFile;
 }

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { basename } from "node:path";
-import { describe, test } from "node:test";
+import { before, describe, test } from "node:test";
+import { writeDashboardTypes } from "../dashboard/scripts/generate-types.ts";
 import { runTool } from "./harness/run-tool.ts";
 import { readFacts } from "./harness/source-facts.ts";
 import { listFiles, listSources, readText } from "./harness/source-files.ts";
 
 describe("static checks", () => {
+  before(() => writeDashboardTypes());
   const checks = [
     { title: "tsc finds no type error", tool: "tsc", args: ["--noEmit"] },
+    { title: "tsc finds no type error in the dashboard", tool: "tsc", args: ["--noEmit", "--project", "dashboard"] },
     { title: "oxlint finds nothing", tool: "oxlint", args: ["--type-aware", "--deny-warnings"] },
     { title: "oxfmt would change nothing", tool: "oxfmt", args: ["--check", "."] },
     { title: "knip finds nothing unused", tool: "knip", args: [] },
@@ -54,7 +57,7 @@ describe("sources", () => {
   const FUNCTION_LINES_MAX = 70;
   /** `path name`: why it may be longer. Cutting these would hide more than it shows. */
   const LONG_FUNCTIONS: Readonly<Record<string, string>> = {};
-  const paths = ["src", "test", "scripts", "bench"].flatMap((folder) => listSources(folder));
+  const paths = ["src", "test", "scripts", "bench", "dashboard"].flatMap((folder) => listSources(folder));
 
   test("have no function longer than a screen", () => {
     const long = paths.flatMap((path) =>

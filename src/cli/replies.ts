@@ -97,21 +97,6 @@ export interface DatabaseHealth {
   readonly last_good_backup: Backup | null;
 }
 
-/** One line of a timeline. */
-export interface Event {
-  readonly type: string;
-  readonly title: string;
-  readonly text: string;
-  readonly created_at: Date;
-  readonly user: { readonly username: string; readonly email: string };
-  /** In the audit only. */
-  readonly address: string | null;
-}
-
-interface Pages {
-  readonly pagination: { readonly current_page: number; readonly total_pages: number };
-}
-
 const user: Decoder<User> = record<User>({ id: text, username: text, email: text });
 
 const token: Decoder<Token> = record<Token>({
@@ -175,6 +160,16 @@ const health: Decoder<DatabaseHealth> = record<DatabaseHealth>({
   last_good_backup: nullable(backup),
 });
 
+export interface Collaborator {
+  readonly id: string;
+  readonly email: string;
+  readonly username: string;
+  readonly status: string;
+  readonly is_limited: boolean | null;
+}
+
+const collaboratorFields = { id: text, email: text, username: text, status: text, is_limited: nullable(flag) };
+
 interface Variable {
   readonly name: string;
   readonly value: string;
@@ -198,6 +193,15 @@ export const regionsReply = record<{ regions: Region[] }>({
 });
 export const appsReply = record<{ apps: App[] }>({ apps: list(app) });
 export const appReply = record<{ app: App }>({ app });
+export const collaboratorsReply = record<{ collaborators: Collaborator[] }>({
+  collaborators: list(record<Collaborator>(collaboratorFields)),
+});
+export const addedCollaboratorReply = record<{ collaborator: Collaborator & { invitation_link: string | null } }>({
+  collaborator: record<Collaborator & { invitation_link: string | null }>({
+    ...collaboratorFields,
+    invitation_link: nullable(text),
+  }),
+});
 export const variablesReply = record<{ variables: Variable[] }>({
   variables: list(record<Variable>({ name: text, value: text })),
 });
@@ -249,21 +253,6 @@ export const retentionReply = record<{ retention: RetentionVerdict[] }>({
       reason: text,
     }),
   ),
-});
-export const eventsReply = record<{ events: Event[]; meta: Pages }>({
-  events: list(
-    record<Event>({
-      type: text,
-      title: text,
-      text,
-      created_at: instant,
-      user: record<Event["user"]>({ username: text, email: text }),
-      address: nullable(text),
-    }),
-  ),
-  meta: record<Pages>({
-    pagination: record<Pages["pagination"]>({ current_page: number, total_pages: number }),
-  }),
 });
 export const archiveReply = record<{ download_url: string }>({ download_url: text });
 export const statusReply = record<{ platform: { version: string; state: string }; databases: DatabaseHealth[] }>({

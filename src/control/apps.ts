@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { TidemarkError } from "../core/errors.ts";
 import { newObjectId } from "../core/ids.ts";
 import { type AppRow, findApp, listAddons, listApps } from "./access.ts";
@@ -8,6 +9,7 @@ import { recordEvent } from "./events.ts";
 import type { App, Principal, Variable } from "./model.ts";
 import type { AppService } from "./services.ts";
 import { readAppName } from "./user-input.ts";
+import { findUser } from "./users.ts";
 import { type VariableSource, variablesOf } from "./variables.ts";
 
 export function createAppService(context: ControlContext): AppService {
@@ -20,6 +22,7 @@ export function createAppService(context: ControlContext): AppService {
     async show(principal, app) {
       return appOf(await findApp(db, principal, app, "read"));
     },
+    transfer: (principal, app, input) => transferApp(context, principal, { app, ...input }),
     remove: (principal, app, { currentName }) => removeApp(context, principal, { app, currentName }),
     variables: (principal, app, options) => readVariables(context, principal, { app, ...options }),
   };
@@ -60,11 +63,7 @@ async function removeApp(
   { app, currentName }: { app: string; currentName: string },
 ): Promise<void> {
   const row = await findApp(context.database.db, principal, app, "own");
-  if (row.name !== currentName) {
-    throw new TidemarkError("bad_request", `current_name is "${currentName}", which is not the name of this app`, {
-      hint: `To remove it, send its name: current_name=${row.name}.`,
-    });
-  }
+  requireName(row, currentName);
   await context.database.db.transaction().execute(async (transaction) => {
     for (const addon of await listAddons(transaction, row))
       await beginRemoval(context, transaction, { addon, principal });
@@ -79,6 +78,59 @@ async function removeApp(
     if (numUpdatedRows === 0n) return;
     const place = { appId: row.id, appName: row.name };
     await recordEvent(transaction, { type: "delete_app", data: {}, actor: principal, at, place });
+  });
+}
+
+/** The one who gives it away stays as a collaborator. */
+async function transferApp(
+  { database, clock }: ControlContext,
+  principal: Principal,
+  { app, currentName, owner }: { app: string; currentName: string; owner: string },
+): Promise<App> {
+  const row = await findApp(database.db, principal, app, "own");
+  requireName(row, currentName);
+  const successor = await findUser(database, owner);
+  if (successor === undefined) {
+    throw new TidemarkError("invalid_fields", `There is no user "${owner}"`, {
+      fields: { owner: ["is no user of this platform"] },
+    });
+  }
+  if (successor.id !== row.owner_id) {
+    await database.db.transaction().execute(async (transaction) => {
+      await transaction
+        .deleteFrom("collaborators")
+        .where("app_id", "=", row.id)
+        .where((match) =>
+          match.or([
+            match("user_id", "=", successor.id),
+            match(sql`lower(email)`, "in", [successor.email.toLowerCase(), principal.email.toLowerCase()]),
+          ]),
+        )
+        .execute();
+      await transaction
+        .insertInto("collaborators")
+        .values({
+          id: newObjectId(clock.now()),
+          app_id: row.id,
+          user_id: row.owner_id,
+          email: row.owner_email,
+          role: "collaborator",
+          invitation_hash: null,
+          invitation_expires_at: null,
+          created_at: clock.now(),
+          accepted_at: clock.now(),
+        })
+        .execute();
+      await transaction.updateTable("apps").set({ owner_id: successor.id }).where("id", "=", row.id).execute();
+    });
+  }
+  return appOf(await findApp(database.db, principal, row.id, "read"));
+}
+
+function requireName(app: AppRow, currentName: string): void {
+  if (app.name === currentName) return;
+  throw new TidemarkError("bad_request", `current_name is "${currentName}", which is not the name of this app`, {
+    hint: `To go on, send its name: current_name=${app.name}.`,
   });
 }
 
@@ -109,7 +161,7 @@ async function readVariables(
   return variablesOf(sources, { expandAliases });
 }
 
-function appOf(row: AppRow): App {
+export function appOf(row: AppRow): App {
   return {
     id: row.id,
     name: row.name,

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import type { Insertable, Transaction } from "kysely";
+import type { Insertable } from "kysely";
 import { captureBaseBackup, type WalRange } from "../capture/base-backup.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { isObjectId, newObjectId, type AddonId } from "../core/ids.ts";
@@ -15,8 +15,7 @@ import type { LineageId } from "../repository/physical-layout.ts";
 import { isWalStored } from "../repository/wal-inventory.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
-import { readEventAddon, recordDatabaseEvent } from "./events.ts";
-import type { BaseBackupTable, ControlSchema } from "./schema.ts";
+import type { BaseBackupTable } from "./schema.ts";
 import type { OperationHandler, OperationWork, StoreResult } from "./operation-runner.ts";
 
 /** How often the stream's progress is looked at while a finished copy waits for its last write-ahead log. */
@@ -92,7 +91,7 @@ export function baseBackupHandler(
     const manifest =
       committed ?? (await capture(context, { source, lineage, label, work, rateBytes: place.baseBackupRateBytes }));
     reportSuspectPages(work, manifest);
-    return storeBaseBackup(addonId, manifest, context.clock.now());
+    return storeBaseBackup(addonId, manifest);
   };
 }
 
@@ -188,14 +187,13 @@ async function waitForWal({ database, clock }: ControlContext, wanted: WantedWal
   for (;;) {
     const stream = await database.db
       .selectFrom("wal_streams")
-      .select(["lineage", "stored_lsn"])
+      .select(["lineage", "timeline", "stored_lsn"])
       .where("addon_id", "=", wanted.addonId)
       .executeTakeFirst();
     if (stream?.lineage !== undefined && stream.lineage !== wanted.lineage) {
       throw new TidemarkError("lineage_diverged", "The server began another history while it was copied");
     }
-    const stored = stream?.stored_lsn ?? null;
-    if (stored !== null && parseLsn(stored) >= wanted.range.stop) return await requireStored(wanted);
+    if (stream !== undefined && hasReached(stream, wanted.range)) return await requireStored(wanted);
     if (clock.now().getTime() > deadlineMs) {
       throw new TidemarkError(
         "base_backup_failed",
@@ -207,6 +205,15 @@ async function waitForWal({ database, clock }: ControlContext, wanted: WantedWal
     }
     await clock.sleep(WAL_POLL_MS, wanted.signal);
   }
+}
+
+/** The stream's last word may be about the branch that the server was on before a restore. */
+function hasReached(
+  stream: { readonly timeline: number | null; readonly stored_lsn: string | null },
+  { timeline, stop }: WalRange,
+): boolean {
+  if (stream.timeline === null || stream.stored_lsn === null) return false;
+  return stream.timeline > timeline || (stream.timeline === timeline && parseLsn(stream.stored_lsn) >= stop);
 }
 
 /** The repository has the last word: a stream may have come this far over a hole. */
@@ -228,7 +235,7 @@ function reportSuspectPages({ logger }: OperationWork, { suspectPages }: BaseBac
   logger.error({ count: suspectPages.count, pages: suspectPages.named }, "pages with a wrong checksum were copied");
 }
 
-function storeBaseBackup(addonId: AddonId, manifest: BaseBackupManifest, at: Date): StoreResult {
+function storeBaseBackup(addonId: AddonId, manifest: BaseBackupManifest): StoreResult {
   return async (transaction) => {
     await transaction.insertInto("base_backups").values(baseBackupRow(addonId, manifest)).execute();
     await transaction
@@ -237,24 +244,7 @@ function storeBaseBackup(addonId: AddonId, manifest: BaseBackupManifest, at: Dat
       .where("addon_id", "=", addonId)
       .where("lineage", "=", manifest.lineage)
       .execute();
-    await recordBaseBackup(transaction, { addonId, manifest, at });
   };
-}
-
-async function recordBaseBackup(
-  transaction: Transaction<ControlSchema>,
-  { addonId, manifest, at }: { addonId: AddonId; manifest: BaseBackupManifest; at: Date },
-): Promise<void> {
-  const addon = await readEventAddon(transaction, addonId);
-  const event = { actor: "platform", at } as const;
-  const data = { base_backup_id: manifest.backupId, ended_at: manifest.finishedAt };
-  await recordDatabaseEvent(transaction, addon, { ...event, type: "database_base_backup_succeeded", data });
-  const { count, named } = manifest.suspectPages;
-  if (count === 0) return;
-  const [first] = named;
-  const where = first === undefined ? "" : `, the first is page ${first.page} of "${first.path}"`;
-  const damage = `pages with a wrong checksum were copied: ${count}${where}`;
-  await recordDatabaseEvent(transaction, addon, { ...event, type: "database_damage_found", data: { damage } });
 }
 
 /** A committed base backup's row in the index. */

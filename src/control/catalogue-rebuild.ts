@@ -28,8 +28,8 @@ export interface RebuildReport {
 
 export interface RebuildPlace {
   readonly repository: Repository;
-  /** Major version of the data that this machine still has of a database; undefined when it has none. */
-  readonly majorOfData: (databaseId: string) => Promise<number | undefined>;
+  /** The data that this machine still has of a database, with its major version; undefined when it has none. */
+  readonly findData: (databaseId: string) => Promise<{ readonly major: number; readonly folder: string } | undefined>;
 }
 
 /**
@@ -115,14 +115,14 @@ async function isKnown({ database }: ControlContext, addonId: AddonId): Promise<
 
 async function recoverDatabase(
   context: ControlContext,
-  { majorOfData }: RebuildPlace,
+  { findData }: RebuildPlace,
   { addonId, resourceId, wrappedIdentity }: { addonId: AddonId; resourceId: string; wrappedIdentity: Buffer },
 ): Promise<void> {
   const { secrets, hostId, clock, queue } = context;
-  const major = await majorOfData(addonId);
+  const data = await findData(addonId);
   const passwords = await newPasswords(secrets);
   const recipient = await recipientOf(await secrets.unwrapDatabaseKey(addonId, wrappedIdentity));
-  const state = major === undefined ? "removed" : "provisioning";
+  const state = data === undefined ? "removed" : "provisioning";
   await context.database.db.transaction().execute(async (transaction) => {
     const [, appName = resourceId, number = "0"] = RESOURCE_ID.exec(resourceId) ?? [];
     const appId = await ensureApp(transaction, { name: appName.replaceAll("_", "-"), id: newObjectId(clock.now()) });
@@ -145,7 +145,8 @@ async function recoverDatabase(
       .values({
         addon_id: addonId,
         host_id: hostId,
-        major: major ?? context.newDatabaseMajor,
+        major: data?.major ?? context.newDatabaseMajor,
+        ...(data === undefined ? {} : { data_folder: data.folder }),
         port: null,
         version: null,
         status: state === "removed" ? "stopped" : "creating",

@@ -217,6 +217,7 @@ export class DatabaseHost {
       port: row.port,
       memoryBytes: plan.memoryMb * BYTES_PER_MB,
       walProtection: row.wal_protection,
+      dataFolderName: row.data_folder,
       hostName: this.#context.hostNameOf(row.resource_id),
     };
   }

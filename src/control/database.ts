@@ -8,6 +8,7 @@ import * as continuous from "./migrations/0002-continuous.ts";
 import * as schedule from "./migrations/0003-schedule.ts";
 import * as events from "./migrations/0006-events.ts";
 import * as people from "./migrations/0007-people.ts";
+import * as pointInTime from "./migrations/0004-point-in-time.ts";
 import * as databaseNouns from "./migrations/0008-database-nouns.ts";
 import type { ControlSchema } from "./schema.ts";
 
@@ -24,6 +25,7 @@ const MIGRATIONS: Record<string, Migration> = {
   "0003-schedule": schedule,
   "0006-events": events,
   "0007-people": people,
+  "0004-point-in-time": pointInTime,
   "0008-database-nouns": databaseNouns,
 };
 

@@ -4,7 +4,6 @@ import { configureBackups, readPeriodicBackups } from "./backup-schedule.ts";
 import { readBackups } from "./backup-rows.ts";
 import type { ControlContext } from "./context.ts";
 import { newObjectId } from "../core/ids.ts";
-import { recordDatabaseEvent } from "./events.ts";
 import { insertOperation } from "./operations.ts";
 import { authenticateDatabaseCaller } from "./identity.ts";
 import type { JwtKey } from "./jwt.ts";
@@ -75,8 +74,6 @@ async function protectDatabase(
       .set({ wal_protection: protects })
       .where("addon_id", "=", addon.id)
       .execute();
-    const event = { type: "database_protection_changed", data: { protects }, actor: caller.principal } as const;
-    await recordDatabaseEvent(transaction, addon, { ...event, at: clock.now() });
     const open = await transaction
       .selectFrom("operations")
       .select("id")

@@ -16,6 +16,8 @@ export function queueName(kind: OperationKind, hostId: string): string {
   // Whoever can take backups can remove them.
   if (kind === "logical_backup" || kind === "expire_backups") return "logical-backup";
   if (kind === "base_backup") return "base-backup";
+  // Data folders are made by a worker of the host's machine.
+  if (kind === "pitr_plan" || kind === "pitr_restore" || kind === "pitr_undo") return `restore-${hostId}`;
   return `host-${hostId}`;
 }
 

@@ -1,4 +1,4 @@
-import type { ColumnType, Generated, GeneratedAlways, Selectable } from "kysely";
+import type { ColumnType, Generated, GeneratedAlways, JSONColumnType, Selectable } from "kysely";
 import type { AddonId, ObjectId } from "../core/ids.ts";
 import type { UtcDay } from "../policy/utc-day.ts";
 
@@ -26,6 +26,9 @@ export interface ControlSchema {
   recovery_codes: RecoveryCodeTable;
   app_variables: AppVariableTable;
   events: EventTable;
+  kept_data_folders: KeptDataFolderTable;
+  timelines: TimelineTable;
+  point_in_time_operations: PointInTimeOperationTable;
 }
 
 /** One row: facts of this installation. Keys are wrapped by the master key. */
@@ -125,6 +128,8 @@ export interface DatabaseTable {
   maintenance_duration_hours: Generated<number>;
   /** Counts the changes that its server is to take up, so that one made while another is taken up isn't lost. */
   settings_wanted: Generated<number>;
+  /** Name of the folder that its server runs on; a restore in place changes it. */
+  data_folder: Generated<string>;
   created_at: Generated<Date>;
 }
 
@@ -136,7 +141,11 @@ export type OperationKind =
   | "remove"
   | "logical_backup"
   | "base_backup"
-  | "expire_backups";
+  | "expire_backups"
+  | "pitr_plan"
+  | "pitr_restore"
+  | "pitr_undo"
+  | "pitr_swap";
 export type OperationState = "scheduled" | "running" | "done" | "error";
 
 /** Long work. The queue's job carries only the id; state, progress and lease are here. */
@@ -285,6 +294,71 @@ export interface EventTable {
   /** When notifiers were asked whether they want it; null until then. */
   routed_at: Generated<Date | null>;
 }
+
+/** A folder that was the live one until a restore, or its undoing, put another in its place. */
+export interface KeptDataFolderTable {
+  addon_id: AddonId;
+  name: string;
+  /** The timeline that it was opened on for an undoing that never came to its end; null as a rule. */
+  timeline: number | null;
+  left_at: Date;
+  kept_until: Date;
+}
+
+/** A timeline that was given out to a copy, or that another took over from. */
+export interface TimelineTable {
+  addon_id: AddonId;
+  timeline: number;
+  lineage: string | null;
+  /** What it branched off; null for a cluster's first. */
+  parent: number | null;
+  switch_lsn: string | null;
+  /** `given_out`: its copy was never put in the database's place, so far. */
+  state: "given_out" | "live" | "left";
+  /** Null: from the beginning on. */
+  live_from: Date | null;
+  live_until: Date | null;
+  /** Of one that was left. */
+  last_recoverable_at: Date | null;
+}
+
+/** The journal of a restore in place, or of its undoing. Each step is noted before the next begins. */
+export interface PointInTimeOperationTable {
+  operation_id: ObjectId;
+  addon_id: AddonId;
+  /** As point-in-time-request.ts writes it. */
+  request: JSONColumnType<object>;
+  phase: Generated<PointInTimePhase>;
+  /** As it is answered. */
+  plan: JSONColumnType<object> | null;
+  /** The folder that is, or was, made. */
+  data_folder: string | null;
+  timeline: number | null;
+  /** Where the copy left the timeline that it came from. */
+  switch_lsn: string | null;
+  done_bytes: Generated<number>;
+  total_bytes: Generated<number>;
+  replayed_lsn: string | null;
+  replayed_until: Date | null;
+  /** The part that the database's host does. */
+  swap_operation_id: ObjectId | null;
+  stopped_at: Date | null;
+  answered_at: Date | null;
+  undo_until: Date | null;
+  notes: JSONColumnType<string[], string | undefined, string>;
+}
+
+/** In order. What has come to `swapping` is in the hands of the host; from `starting` on the new data is the database's. */
+export type PointInTimePhase =
+  | "scheduled"
+  | "planned"
+  | "fetching"
+  | "replaying"
+  | "paused-at-target"
+  | "built"
+  | "swapping"
+  | "starting"
+  | "done";
 
 export type OperationRow = Selectable<OperationTable>;
 

@@ -1,5 +1,5 @@
 import type { ObjectId } from "../core/ids.ts";
-import type { EventService } from "./event-service.ts";
+import type { CollaboratorService } from "./collaborator-service.ts";
 import type {
   Addon,
   ApiToken,
@@ -16,16 +16,17 @@ import type {
 } from "./model.ts";
 
 /**
- * What the faces (HTTP, later SSH) may ask of the platform. Every call authorises by itself: what belongs to another user is `not_found`.
+ * What the faces (HTTP, later SSH) may ask of the platform. Every call authorises by itself: what the caller may not see is `not_found`,
+ * what the caller may see but not do is `forbidden`.
  * `app` takes an app's name or id; `addon` an addon's id, its resource id or `postgresql` (the app's first).
  */
 export interface Services {
   readonly identity: IdentityService;
   readonly apps: AppService;
+  readonly collaborators: CollaboratorService;
   readonly addons: AddonService;
   readonly databases: DatabaseService;
   readonly backups: BackupService;
-  readonly events: EventService;
 }
 
 export interface IdentityService {
@@ -60,6 +61,8 @@ export interface AppService {
   show(principal: Principal, app: string): Promise<App>;
   /** `currentName` guards against a slip: it must be the app's name (`bad_request` otherwise). Removes its databases; backups are kept. */
   remove(principal: Principal, app: string, input: { currentName: string }): Promise<void>;
+  /** Gives it to the user of this name or address, for the owner, who stays as a collaborator; `currentName` as for `remove`. */
+  transfer(principal: Principal, app: string, input: { currentName: string; owner: string }): Promise<App>;
   /** With `expandAliases`, a value like `$SCALINGO_POSTGRESQL_URL` is replaced by that variable's value. */
   variables(principal: Principal, app: string, input: { expandAliases: boolean }): Promise<Variable[]>;
 }

@@ -11,6 +11,8 @@ const PASSWORD_CHARACTERS_MAX = 256;
 const NAME_CHARACTERS_MAX = 100;
 /** 48, so that the resource id made of it (`_` and a number behind) fits PostgreSQL's 63 bytes. */
 const APP_NAME = /^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$/;
+/** `/v1/apps/collaboration` is no app's address. */
+const INVITATIONS = "collaboration";
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f]/;
 
@@ -29,8 +31,7 @@ export function readNewUser(input: { username: string; email: string; fullname: 
       "must be 2 to 32 characters: lower-case letters, digits and hyphens, beginning with a letter",
     ];
   }
-  if (!EMAIL.test(input.email) || input.email.length > EMAIL_CHARACTERS_MAX)
-    fields["email"] = ["is not an e-mail address"];
+  if (!isEmail(input.email)) fields["email"] = ["is not an e-mail address"];
   if (input.fullname.length > FULLNAME_CHARACTERS_MAX || CONTROL_CHARACTERS.test(input.fullname)) {
     fields["fullname"] = [`must be ${FULLNAME_CHARACTERS_MAX} characters at most, without control characters`];
   }
@@ -39,6 +40,10 @@ export function readNewUser(input: { username: string; email: string; fullname: 
   }
   refuse(fields);
   return input;
+}
+
+export function isEmail(text: string): boolean {
+  return EMAIL.test(text) && text.length <= EMAIL_CHARACTERS_MAX;
 }
 
 /** The name of an API token. */
@@ -54,6 +59,7 @@ export function readAppName(name: string): string {
   if (!APP_NAME.test(name)) {
     refuse({ name: ["must be 1 to 48 characters: lower-case letters, digits and hyphens, no hyphen at either end"] });
   }
+  if (name === INVITATIONS) refuse({ name: ["is taken by the API: invitations are accepted there"] });
   return name;
 }
 

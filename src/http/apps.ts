@@ -6,7 +6,7 @@ import { byUser } from "./authentication.ts";
 import type { Router } from "./context.ts";
 import { fields, jsonBody, pathName, plainText } from "./validation.ts";
 
-const AppJson = z
+export const AppJson = z
   .object({
     id: z.string(),
     name: z.string(),
@@ -60,6 +60,24 @@ const showApp = createRoute({
   responses: { 200: answer("The app", z.object({ app: AppJson })), ...refusals(401, 404) },
 });
 
+const nameAgain = plainText(255).openapi({ description: "The app's name once more, against slips" });
+
+const transferApp = createRoute({
+  operationId: "transferApp",
+  method: "patch",
+  path: "/v1/apps/{app}",
+  summary: "Give an app to another user; for its owner, who stays as a collaborator",
+  ...byUser,
+  request: {
+    params,
+    query: z.object({ current_name: nameAgain }),
+    body: jsonBody(
+      fields({ app: fields({ owner: plainText(255).openapi({ description: "E-mail address or user name" }) }) }),
+    ),
+  },
+  responses: { 200: answer("The app", z.object({ app: AppJson })), ...bodyRefusals(401, 403, 404) },
+});
+
 const removeApp = createRoute({
   operationId: "removeApp",
   method: "delete",
@@ -68,11 +86,9 @@ const removeApp = createRoute({
   ...byUser,
   request: {
     params,
-    query: z.object({
-      current_name: plainText(255).openapi({ description: "The app's name once more, against slips" }),
-    }),
+    query: z.object({ current_name: nameAgain }),
   },
-  responses: { 204: { description: "Removed" }, ...refusals(400, 401, 404, 409, 422) },
+  responses: { 204: { description: "Removed" }, ...refusals(400, 401, 403, 404, 409, 422) },
 });
 
 export function registerApps(router: Router): void {
@@ -90,6 +106,11 @@ export function registerApps(router: Router): void {
     const app = await c.var.face.services.apps.show(c.var.principal, c.req.valid("param").app);
     return c.json({ app: viewApp(app, c.var.face.region.name) }, 200);
   });
+  router.openapi(transferApp, async (c) => {
+    const input = { currentName: c.req.valid("query").current_name, owner: c.req.valid("json").app.owner };
+    const app = await c.var.face.services.apps.transfer(c.var.principal, c.req.valid("param").app, input);
+    return c.json({ app: viewApp(app, c.var.face.region.name) }, 200);
+  });
   router.openapi(removeApp, async (c) => {
     const currentName = c.req.valid("query").current_name;
     await c.var.face.services.apps.remove(c.var.principal, c.req.valid("param").app, { currentName });
@@ -97,7 +118,7 @@ export function registerApps(router: Router): void {
   });
 }
 
-function viewApp(app: App, region: string): z.infer<typeof AppJson> {
+export function viewApp(app: App, region: string): z.infer<typeof AppJson> {
   const { id, username, email } = app.owner;
   return {
     id: app.id,

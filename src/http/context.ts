@@ -3,6 +3,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Services } from "../control/services.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
+import type { DashboardFiles } from "./dashboard-files.ts";
 
 export type PlatformState = "starting" | "ready" | "stopping";
 
@@ -26,6 +27,8 @@ export interface HttpFace {
   /** Asked at each request. */
   readonly state: () => PlatformState;
   readonly version: string;
+  /** The built dashboard; empty where there is none. */
+  readonly dashboard: DashboardFiles;
   /** True where a reverse proxy of the operator's own stands before us: only then is X-Forwarded-For believed. */
   readonly behindProxy: boolean;
   readonly maxBodyBytes: number;

@@ -9,6 +9,7 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { asTidemarkError, TidemarkError } from "../core/errors.ts";
 import type { FaceEnv, HttpFace, Router } from "./context.ts";
+import { allowDashboard, registerDashboard } from "./dashboard.ts";
 import { errorReply } from "./error-reply.ts";
 import { describeApi } from "./openapi.ts";
 import { emptyRouter, registerRoutes } from "./routes.ts";
@@ -21,6 +22,7 @@ export function createRouter(face: HttpFace): Router {
   const router = emptyRouter();
   router.use(provideFace(face), requestId({ limitLength: MAX_REQUEST_ID_CHARS }), logRequest);
   router.use(
+    allowDashboard,
     secureHeaders({
       contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
       xFrameOptions: "DENY",
@@ -34,6 +36,7 @@ export function createRouter(face: HttpFace): Router {
   registerRoutes(router);
   const document = describeApi(router, face.version);
   router.get("/openapi.json", (c) => c.json(document));
+  registerDashboard(router);
   router.notFound((c) => reply(c, new TidemarkError("not_found", "There is nothing at this address")));
   router.onError((thrown, c) => reply(c, classify(thrown, c)));
   return router;

@@ -4,10 +4,10 @@ import { registerAddons } from "./addons.ts";
 import { registerApps } from "./apps.ts";
 import { registerBackupRetention } from "./backup-retention.ts";
 import { registerBackups } from "./backups.ts";
+import { registerCollaborators } from "./collaborators.ts";
 import type { FaceEnv, Router } from "./context.ts";
 import { registerDatabases } from "./databases.ts";
 import { registerDownloads } from "./downloads.ts";
-import { registerEvents } from "./events.ts";
 import { registerHealth } from "./health.ts";
 import { registerPeriodicBackups } from "./periodic-backups.ts";
 import { registerRecoveryWindow } from "./recovery-window.ts";
@@ -29,16 +29,17 @@ export function registerRoutes(router: Router): void {
   registerRegions(router);
   registerTokens(router);
   registerUsers(router);
+  registerCollaborators(router);
   registerApps(router);
   registerVariables(router);
   registerAddonProviders(router);
   registerAddons(router);
-  registerEvents(router);
+  // Before those that answer with a backup or none, so that the schema named Backup is the one that is never null.
+  registerBackups(router);
   registerStatus(router);
   registerDatabases(router);
   registerRecoveryWindow(router);
   registerPeriodicBackups(router);
-  registerBackups(router);
   registerBackupRetention(router);
   registerDownloads(router);
 }

@@ -8,17 +8,20 @@ import { getRequestListener, RequestError } from "@hono/node-server";
 import { assert } from "../core/assert.ts";
 import { asTidemarkError, systemErrorCode, TidemarkError } from "../core/errors.ts";
 import type { HttpFace } from "./context.ts";
+import type { DashboardFiles } from "./dashboard-files.ts";
 import { errorReply } from "./error-reply.ts";
 import { createRouter } from "./router.ts";
 import { discardUnreadBody } from "./unread-body.ts";
 
-export interface HttpServerOptions extends Omit<HttpFace, "behindProxy" | "maxBodyBytes"> {
+export interface HttpServerOptions extends Omit<HttpFace, "behindProxy" | "maxBodyBytes" | "dashboard"> {
   /** Address to listen on: `127.0.0.1`, `::1`, `0.0.0.0`. */
   readonly bind: string;
   /** 0 takes any free one; the server tells which. */
   readonly port: number;
   /** Certificate chain and key, PEM. Without them it speaks plain HTTP. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Default none. */
+  readonly dashboard?: DashboardFiles;
   /** Default false. */
   readonly behindProxy?: boolean;
   /** Default 1 MiB: every request of the API is far smaller. */
@@ -50,6 +53,7 @@ const MAX_CONNECTIONS = 800;
 export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const face: HttpFace = {
     ...options,
+    dashboard: options.dashboard ?? new Map(),
     behindProxy: options.behindProxy ?? false,
     maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
   };

@@ -8,6 +8,7 @@ import { type Connection, withSession } from "../postgres/connection.ts";
 import { type Programs, choosePrograms, programPath } from "../postgres/programs.ts";
 import { readServerVersion, readSystemIdentifier } from "../postgres/server-facts.ts";
 import { type Authority, ensureServerCertificate } from "./authority.ts";
+import { listDataFolders, pointAtDataFolder } from "./data-folders.ts";
 import { BACKUP_ROLE, type ManagedPasswords, REPLICATION_ROLE, provisionRoles } from "./managed-roles.ts";
 import { prepareRuntimeFolder } from "./runtime-folder.ts";
 import { reloadServer, startServer, stopServer } from "./server.ts";
@@ -41,6 +42,8 @@ export interface ManagedDatabase {
   readonly port: number;
   readonly memoryBytes: number;
   readonly walProtection: WalProtection;
+  /** Name of its data folder, in its own folder. */
+  readonly dataFolderName: string;
   /** Name that stands in its URI, when it isn't the address; goes into its certificate. */
   readonly hostName?: string;
 }
@@ -111,6 +114,7 @@ export async function prepareManagedServer(host: ManagedHost, database: ManagedD
   const folder = managedFolder(host, database);
   await prepareRuntimeFolder(host.runtimeFolder, host.user);
   await makePassage(folder);
+  await pointAtDataFolder(folder, database.dataFolderName);
   await ensureCertificate(host, database);
   const settings = serverSettings({
     memoryBytes: database.memoryBytes,
@@ -164,9 +168,11 @@ export async function removeManagedDatabase(
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<void> {
   const folder = managedFolder(host, database);
-  const dataFolder = dataFolderOf(host, database);
   const cancellation = signal === undefined ? {} : { signal };
-  await stopServer({ dataFolder }, { clock: host.clock, fastTimeoutMs: REMOVAL_STOP_TIMEOUT_MS, ...cancellation });
+  for (const name of await listDataFolders(folder)) {
+    const dataFolder = join(folder, name);
+    await stopServer({ dataFolder }, { clock: host.clock, fastTimeoutMs: REMOVAL_STOP_TIMEOUT_MS, ...cancellation });
+  }
   // Half-deleted data must not look like a server: it loses its name first.
   const doomed = `${folder}.removed`;
   await rm(doomed, { recursive: true, force: true });
@@ -196,12 +202,13 @@ function socketOf(host: ManagedHost, database: ManagedDatabase): Pick<Connection
   return { host: host.runtimeFolder, port: database.port };
 }
 
-function managedFolder(host: ManagedHost, database: Pick<ManagedDatabase, "addonId">): string {
+/** Where all that the database has on this machine lies. */
+export function managedFolder(host: Pick<ManagedHost, "home">, database: Pick<ManagedDatabase, "addonId">): string {
   return join(host.home, "databases", database.addonId);
 }
 
-function dataFolderOf(host: ManagedHost, database: Pick<ManagedDatabase, "addonId">): string {
-  return join(managedFolder(host, database), "data");
+function dataFolderOf(host: ManagedHost, database: Pick<ManagedDatabase, "addonId" | "dataFolderName">): string {
+  return join(managedFolder(host, database), database.dataFolderName);
 }
 
 async function ensureCertificate(host: ManagedHost, database: ManagedDatabase): Promise<"kept" | "renewed"> {

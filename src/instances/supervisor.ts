@@ -8,7 +8,7 @@ import { boundLog, logPosition, logTail } from "./server-log.ts";
 export interface SupervisedServer {
   /** The addon's id, or `control`. */
   readonly id: string;
-  /** Never changes, so that the server can be found and stopped whatever its definition says. */
+  /** Stays the same while the server is in care, so that it can be found and stopped whatever its definition says. */
   readonly dataFolder: string;
   /** The server as it is to run now; asked before each start. */
   readonly define: () => Promise<ServerDefinition>;

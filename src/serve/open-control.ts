@@ -28,7 +28,7 @@ export async function openControl(
   };
   await migrateControlDatabase(database).catch(rethrow);
   await requirePlansInUse(database, machine.plans);
-  const kinds = ["logical_backup", "base_backup", "provision"] as const;
+  const kinds = ["logical_backup", "base_backup", "pitr_restore", "provision"] as const;
   const queues = kinds.map((kind) => queueName(kind, home.hostId));
   const queue = await openQueue(database, { queues, logger }).catch(rethrow);
   stack.defer(() => queue.close());

@@ -13,6 +13,8 @@ export interface ServeOptions {
   /** Secrets are shown on a terminal only: elsewhere the line ends up in a file. */
   readonly isTerminal: boolean;
   readonly version: string;
+  /** Where the built dashboard lies, if it was built. */
+  readonly dashboardFolder: string;
   /** `main.ts` and the environment it was started with: the worker runs it too. */
   readonly program: string;
   readonly environment: Environment;

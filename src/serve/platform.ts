@@ -13,6 +13,7 @@ import type { Services } from "../control/services.ts";
 import { asTidemarkError, TidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { PlatformState } from "../http/context.ts";
+import { readDashboard } from "../http/dashboard-files.ts";
 import { createHttpServer } from "../http/server.ts";
 import { openAuthority } from "../instances/authority.ts";
 import { openControlServer, supervisedControlServer } from "../instances/control-server.ts";
@@ -126,7 +127,7 @@ async function startRoles(stack: AsyncDisposableStack, running: Running, context
 
 async function startApi(
   stack: AsyncDisposableStack,
-  { config, clock, logger, version }: Running,
+  { config, clock, logger, version, dashboardFolder }: Running,
   { services, state }: { services: Services; state: () => PlatformState },
 ): Promise<void> {
   const server = await createHttpServer({
@@ -144,6 +145,7 @@ async function startApi(
     behindProxy: config.behindProxy,
     state,
     version,
+    dashboard: await readDashboard(dashboardFolder),
     drainMs: HTTP_DRAIN_MS,
     ...(config.tls === null
       ? {}
@@ -230,9 +232,9 @@ function guardServices(services: Services): Services {
   return {
     identity: guardService(services.identity),
     apps: guardService(services.apps),
+    collaborators: guardService(services.collaborators),
     addons: guardService(services.addons),
     databases: guardService(services.databases),
     backups: guardService(services.backups),
-    events: guardService(services.events),
   };
 }

@@ -3,6 +3,7 @@ import { type Environment, readServeConfig } from "../config.ts";
 import { type RebuildReport, rebuildCatalogue } from "../control/catalogue-rebuild.ts";
 import { controlFailure } from "../control/control-failure.ts";
 import type { Clock } from "../core/clock.ts";
+import { readDataFolderPointer } from "../instances/data-folders.ts";
 import { dataMajor } from "../instances/server-init.ts";
 import { findServiceUser } from "../instances/service-user.ts";
 import { homePaths, openHome } from "./home.ts";
@@ -35,8 +36,13 @@ export async function rebuildIndex({
   const repository = await openPlatformRepository(config, clock);
   try {
     const context = await openControl(stack, { config, clock, logger: log.logger, home, machine, secrets });
-    const majorOfData = (databaseId: string) => dataMajor(join(home.folder, "databases", databaseId, "data"));
-    return await rebuildCatalogue(context, { repository, majorOfData }, signal);
+    const findData = async (databaseId: string) => {
+      const databaseFolder = join(home.folder, "databases", databaseId);
+      const folder = await readDataFolderPointer(databaseFolder);
+      const major = await dataMajor(join(databaseFolder, folder));
+      return major === undefined ? undefined : { major, folder };
+    };
+    return await rebuildCatalogue(context, { repository, findData }, signal);
   } catch (error) {
     throw controlFailure(error);
   }

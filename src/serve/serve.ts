@@ -12,7 +12,7 @@ const EXIT_FORCED = 130;
 /** What `main` knows of a start; the settings are read from the environment. */
 export interface StartOptions extends Pick<
   ServeOptions,
-  "clock" | "say" | "isTerminal" | "version" | "program" | "environment"
+  "clock" | "say" | "isTerminal" | "version" | "dashboardFolder" | "program" | "environment"
 > {
   /** As typed after `--roles`; undefined for all. */
   readonly roles: string | undefined;

@@ -2,10 +2,10 @@ import type { ServeConfig } from "../config.ts";
 import { createAddonService } from "../control/addons.ts";
 import { createAppService } from "../control/apps.ts";
 import { createBackupService, type OpenArchive } from "../control/backups.ts";
+import { createCollaboratorService } from "../control/collaborators.ts";
 import type { ControlContext } from "../control/context.ts";
 import { createDatabaseService } from "../control/databases.ts";
 import { createDownloadLinks } from "../control/download-links.ts";
-import { createEventService } from "../control/event-pages.ts";
 import { createIdentityService } from "../control/identity.ts";
 import type { PlatformKeys } from "../control/platform-row.ts";
 import type { Services } from "../control/services.ts";
@@ -20,9 +20,9 @@ export function createServices(
   return {
     identity: createIdentityService({ ...context, jwtKey }),
     apps: createAppService(context),
+    collaborators: createCollaboratorService({ ...context, publicUrl: config.publicUrl }),
     addons: createAddonService({ ...context, jwtKey }),
     databases: createDatabaseService({ ...context, jwtKey }),
     backups: createBackupService({ ...context, links, openArchive }),
-    events: createEventService(context),
   };
 }

@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { expireBackupsHandler } from "../control/backup-retention.ts";
 import { baseBackupHandler } from "../control/base-backup.ts";
 import { logicalBackupHandler } from "../control/logical-backup.ts";
-import { recordOperationFailure } from "../control/operation-failures.ts";
 import { OperationRunner } from "../control/operation-runner.ts";
 import { RepositoryUpkeep } from "../control/repository-upkeep.ts";
 import { queueName } from "../control/queue.ts";
@@ -44,7 +43,6 @@ export async function serveWorker({ config, clock, signals }: ServeOptions): Pro
       base_backup: baseBackupHandler(context, { ...place, baseBackupRateBytes: config.baseBackupRateBytes }),
       expire_backups: expireBackupsHandler(context, repository),
     },
-    onFailed: recordOperationFailure,
   });
   const streams = new WalStreams(context, {
     ...place,

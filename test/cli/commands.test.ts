@@ -75,22 +75,6 @@ test("apps, addons, plans, regions, tokens and status print tables", async () =>
   );
 });
 
-test("timelines print a line for each event, and which page it is on standard error", async () => {
-  const line =
-    "* Sun Nov 22 2026 14:00:00 UTC - Database Backup Failed - Manual backup b1 for addon 'PostgreSQL' (my_app_4553) failed";
-  const app = await runCli(["-a", "my-app", "timeline", "--page", "2", "--per-page", "20"], { environment });
-  assert.deepEqual(app, {
-    exitCode: 0,
-    stdout: `${line} <Tidemark (platform)>\n`,
-    stderr: "Page: 2, Last Page: 3\n",
-  });
-  const own = await runCli(["user-timeline"], { environment });
-  assert.deepEqual(own, { exitCode: 0, stdout: "", stderr: "Page: 1, Last Page: 1\n" });
-  const all = await runCli(["audit", "--user", "alice"], { environment });
-  assert.equal(all.stdout, `${line} <alice (alice@example.com)>\n       from 192.0.2.7\n`);
-  assert.equal((await runCli(["user-timeline", "--page", "0"], { environment })).exitCode, 2);
-});
-
 test("env prints aliases as they are, env-get follows them", async () => {
   assert.match(
     await print(["-a", "my-app", "env"]),
@@ -228,4 +212,33 @@ test("serve and owner reset-password are left to the platform's process", async 
   assert.equal((await runCli(["serve", "--roles", "api"], { options: { local } })).exitCode, 3);
   assert.deepEqual(seen, [{ roles: "api" }]);
   assert.match((await runCli(["owner", "reset-password"], { options: { local } })).stdout, /Password: fresh/);
+});
+
+test("collaborators lists the owner first, and the other commands name whom they changed", async () => {
+  const app = ["-a", "my-app"];
+  const table = await print([...app, "collaborators"]);
+  assert.match(
+    table,
+    /\| alice@example\.com \| alice\s+\| accepted \| owner\s+\|\n\| bob@example\.com\s+\| bob\s+\| accepted \| coll/,
+  );
+  assert.match(
+    await print([...app, "collaborators-add", "new@example.com", "--limited"]),
+    /^-----> new@example\.com has been invited to collaborate on my-app\n       Invitation: http:.*\/token\n/,
+  );
+  assert.equal(
+    await print([...app, "collaborators-update", "BOB", "--limited", "true"]),
+    "-----> bob@example.com is now a limited collaborator of my-app\n",
+  );
+  assert.equal(
+    await print([...app, "collaborators-remove", "bob@example.com"]),
+    "-----> bob@example.com has been removed from the collaborators of my-app\n",
+  );
+  assert.equal(
+    await print(["collaborators-accept", "http://127.0.0.1:8420/invitations/token"]),
+    "-----> You are now a collaborator of my-app\n",
+  );
+  const nobody = await runCli([...app, "collaborators-remove", "eve"], { environment });
+  assert.deepEqual([nobody.exitCode, nobody.stderr.split("\n")[0]], [1, ' !     "eve" is no collaborator of my-app']);
+  const undecided = await runCli([...app, "collaborators-update", "bob"], { environment });
+  assert.deepEqual([undecided.exitCode, undecided.stdout], [2, ""]);
 });

@@ -232,7 +232,7 @@ export class Platform {
   }
 
   async #postmasterLines(addonId: string): Promise<string[]> {
-    return (await readFile(join(this.home, "databases", addonId, "data", "postmaster.pid"), "utf8")).split("\n");
+    return (await readFile(join(this.home, "databases", addonId, "current", "postmaster.pid"), "utf8")).split("\n");
   }
 }
 
@@ -315,7 +315,11 @@ export async function childProcesses(parent: number): Promise<{ pid: number; com
 /** Servers that a killed platform left behind. */
 async function endServers(home: string): Promise<void> {
   const databases = await readdir(join(home, "databases")).catch(() => []);
-  const folders = [join(home, "control", "data"), ...databases.map((name) => join(home, "databases", name, "data"))];
+  const folders = [join(home, "control", "data")];
+  // A restore makes more data folders beside a database's own.
+  for (const name of databases)
+    for (const entry of await readdir(join(home, "databases", name)))
+      if (entry.startsWith("data")) folders.push(join(home, "databases", name, entry));
   for (const folder of folders) {
     const [line = ""] = (await readFile(join(folder, "postmaster.pid"), "utf8").catch(() => "")).split("\n");
     if (line === "") continue;

@@ -33,9 +33,9 @@ function listFolder(absolute: string): string[] {
   });
 }
 
-/** The same, TypeScript sources only. */
+/** The same, TypeScript sources only; with those that have JSX. */
 export function listSources(folder: string): string[] {
-  return listFiles(folder).filter((path) => path.endsWith(".ts"));
+  return listFiles(folder).filter((path) => /\.tsx?$/.test(path));
 }
 
 /** The text of a file, by its path from the top. */

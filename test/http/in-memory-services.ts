@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { AuditedEvent } from "../../src/control/event-service.ts";
+import type { Collaborator } from "../../src/control/collaborator-service.ts";
 import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../src/control/model.ts";
 import type { DatabaseCaller, Download, Services } from "../../src/control/services.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
@@ -88,7 +88,7 @@ export const BACKUP: Backup = {
 
 /** A platform of one user, one app, one database and one backup that answers at once and keeps nothing: what the face makes of it is what is tested. */
 export function inMemoryServices(overrides: Partial<Services> = {}): Services {
-  return { identity, apps, addons, databases, backups, events, ...overrides };
+  return { identity, apps, collaborators, addons, databases, backups, ...overrides };
 }
 
 function known(ok: boolean, what: string): void {
@@ -132,6 +132,10 @@ const apps: Services["apps"] = {
     knownApp(name);
     if (currentName !== app.name) throw new TidemarkError("bad_request", "current_name is not the app's name");
   },
+  transfer: async (_principal, name) => {
+    knownApp(name);
+    return app;
+  },
   variables: async (_principal, name, { expandAliases }) => {
     knownApp(name);
     const uri = "postgresql://u:p@127.0.0.1:15432/d?sslmode=prefer";
@@ -139,6 +143,43 @@ const apps: Services["apps"] = {
       { id: "v1", name: "DATABASE_URL", value: expandAliases ? uri : "$SCALINGO_POSTGRESQL_URL" },
       { id: "v2", name: "SCALINGO_POSTGRESQL_URL", value: uri },
     ];
+  },
+};
+
+const collaborator: Collaborator = {
+  id: objectId("0193512a0000dddddddddddd"),
+  appId: APP_ID,
+  appName: app.name,
+  role: "collaborator",
+  status: "accepted",
+  email: "bob@example.com",
+  user: { id: objectId("0193512a0000eeeeeeeeeeee"), username: "bob" },
+  createdAt: AT,
+};
+
+const collaborators: Services["collaborators"] = {
+  list: async (_principal, name) => {
+    knownApp(name);
+    return [collaborator];
+  },
+  listOfOwner: async () => [collaborator],
+  add: async (_principal, name, { who, role }) => {
+    knownApp(name);
+    const invitationLink = "http://127.0.0.1:8420/invitations/token";
+    return { ...collaborator, role, email: who, status: "pending", user: null, invitationLink };
+  },
+  changeRole: async (_principal, name, { collaboratorId, role }) => {
+    knownApp(name);
+    known(collaboratorId === collaborator.id, "collaborator");
+    return { ...collaborator, role };
+  },
+  remove: async (_principal, name, id) => {
+    knownApp(name);
+    known(id === collaborator.id, "collaborator");
+  },
+  accept: async (_principal, token) => {
+    known(token === "token", "invitation");
+    return app;
   },
 };
 
@@ -245,34 +286,6 @@ const backups: Services["backups"] = {
     if (signature !== SIGNATURE) throw new TidemarkError("link_expired", "This download address has expired");
     oneBackup(backupId);
     return download(readArchive);
-  },
-};
-
-const EVENT: AuditedEvent = {
-  id: objectId("0193512a0000dddddddddddd"),
-  type: "database_backup_failed",
-  createdAt: AT,
-  appId: APP_ID,
-  appName: app.name,
-  resourceId: addon.resourceId,
-  actor: null,
-  data: { backup_id: BACKUP_ID },
-  title: "Database Backup Failed",
-  text: "Manual backup b1 for addon 'PostgreSQL' (my_app_4553) failed",
-  address: null,
-  apiTokenId: null,
-};
-
-const events: Services["events"] = {
-  ofApp: async (_principal, name, page) => {
-    knownApp(name);
-    return { ...page, items: [EVENT], totalCount: 41 };
-  },
-  ofUser: async (_principal, page) => ({ ...page, items: [], totalCount: 0 }),
-  audit: async (principal, _filter, page) => {
-    if (!principal.isPlatformOwner) throw new TidemarkError("forbidden", "This is for the owner of the platform");
-    const actor = { id: user.id, username: user.username, email: user.email };
-    return { ...page, items: [{ ...EVENT, actor, address: "192.0.2.7", apiTokenId: "t1" }], totalCount: 1 };
   },
 };
 

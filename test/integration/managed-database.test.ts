@@ -37,6 +37,7 @@ async function makeDatabase(machine: ManagedHost, change: Partial<ManagedDatabas
     port: await freePort(),
     memoryBytes: 512 * 1024 * 1024,
     walProtection: "database",
+    dataFolderName: "data",
     ...change,
   };
 }

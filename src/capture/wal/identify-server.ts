@@ -21,10 +21,15 @@ import {
   showWalSegmentSize,
 } from "../../postgres/replication/commands.ts";
 import type { ReplicationConnection } from "../../postgres/replication/replication-connection.ts";
-import { type TimelinePosition, type TimelineSwitch, parseTimelineHistory } from "../../postgres/timeline-history.ts";
+import {
+  type TimelinePosition,
+  type TimelineSwitch,
+  descendsFrom,
+  parseTimelineHistory,
+} from "../../postgres/timeline-history.ts";
 import type { Lineage } from "../../repository/lineages.ts";
 import type { PhysicalArchive } from "../../repository/physical-archive.ts";
-import type { StoredHistory } from "../../repository/physical-layout.ts";
+import type { LineageId, StoredHistory } from "../../repository/physical-layout.ts";
 import { readHistory, storeHistory } from "../../repository/wal-archive.ts";
 import { type WalInventory, readWalInventory } from "../../repository/wal-inventory.ts";
 import { type Judgement, judgeServer } from "./server-judgement.ts";
@@ -46,6 +51,15 @@ export interface StreamPlan {
   /** Where streaming would go on after a gap. */
   readonly afterGap: TimelinePosition;
   readonly histories: readonly StoredHistory[];
+}
+
+/** A branch of a lineage's history that was made on purpose, by a restore: its server is expected. */
+export interface KnownBranch {
+  readonly lineage: LineageId;
+  readonly timeline: TimelineId;
+  readonly parent: TimelineId;
+  /** Where the parent was left; what is stored of it may reach further. */
+  readonly at: Lsn;
 }
 
 export type Identification =
@@ -84,7 +98,12 @@ export async function refuseSynchronousDuty(connection: ReplicationConnection, a
  */
 export async function identifyServer(
   connection: ReplicationConnection,
-  stored: { readonly archive: PhysicalArchive; readonly lineage: Lineage; readonly slotName: string },
+  stored: {
+    readonly archive: PhysicalArchive;
+    readonly lineage: Lineage;
+    readonly slotName: string;
+    readonly branches: readonly KnownBranch[];
+  },
   server: ServerFacts,
   signal: AbortSignal,
 ): Promise<Identification> {
@@ -97,15 +116,45 @@ export async function identifyServer(
     };
   const place = { lineage: lineage.lineage, segmentSize: toWalSegmentSize(lineage.segmentSizeBytes) };
   const inventory = await readWalInventory(archive, place, signal);
-  const end = resumeEnd(inventory);
+  const storedHistories = await readHistories(archive, inventory, signal);
+  const branch = newBranch(server, { lineage: lineage.lineage, inventory, storedHistories, known: stored.branches });
   const judgement = judgeServer(
-    { systemId: lineage.systemId, end, histories: await readHistories(archive, inventory, signal) },
+    { systemId: lineage.systemId, end: branch ?? resumeEnd(inventory), histories: storedHistories },
     server,
   );
   if (judgement.kind === "diverged") return judgement;
   const histories = await storeServerHistories(connection, stored, server, inventory.histories, signal);
   const slot = await ensureSlot(connection, slotName);
   return { kind: "stream", plan: { ...planStream(judgement, server, slot), histories } };
+}
+
+/**
+ * Where a known branch begins that nothing is stored of: what is stored ends on another one, which the server left before that end. Known is a branch that
+ * we were told of, or whose history is stored, since histories come first. Undefined when the server goes on with what is stored.
+ */
+function newBranch(
+  server: ServerFacts,
+  stored: {
+    readonly lineage: LineageId;
+    readonly inventory: WalInventory;
+    readonly storedHistories: ReadonlyMap<TimelineId, unknown>;
+    readonly known: readonly KnownBranch[];
+  },
+): TimelinePosition | undefined {
+  const { end } = stored.inventory;
+  const left = server.history.at(-1);
+  if (end === undefined || left === undefined || end.timeline >= server.timeline || descendsFrom(end, server))
+    return undefined;
+  const isKnown =
+    stored.storedHistories.has(server.timeline) ||
+    stored.known.some(
+      (branch) =>
+        branch.lineage === stored.lineage &&
+        branch.timeline === server.timeline &&
+        branch.parent === left.timeline &&
+        branch.at === left.end,
+    );
+  return isKnown ? { timeline: server.timeline, lsn: left.end } : undefined;
 }
 
 /** Where what is stored ends, or where it was decided to go on after a gap at that end. */
@@ -137,7 +186,9 @@ function planStream(
   if (judgement.kind === "begin") return { from: newest, fallback: undefined, storedEnd: undefined, afterGap: newest };
   const { end } = judgement;
   const afterGap = newest.lsn > end.lsn ? newest : { timeline: server.timeline, lsn: whole(server.flushed) };
-  const isAtBoundary = segmentOffset(end.lsn, segmentSize) === 0 && end.lsn > 0n;
+  const isBranchStart = server.timeline === end.timeline && server.history.at(-1)?.end === end.lsn;
+  // Nothing of a new branch lies before its start, so there is nothing to compare with.
+  const isAtBoundary = !isBranchStart && segmentOffset(end.lsn, segmentSize) === 0 && end.lsn > 0n;
   // At a boundary nothing would overlap: the segment before is asked for as well, to be compared.
   const from = { timeline: end.timeline, lsn: isAtBoundary ? advanceLsn(end.lsn, 0 - segmentSize) : whole(end.lsn) };
   const fallback = isAtBoundary ? end : nextTimelineAt(end, server);

@@ -23,6 +23,7 @@ import { isWalStored } from "../../repository/wal-inventory.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { CommitTracker, type Moment } from "./commit-tracker.ts";
 import {
+  type KnownBranch,
   type ServerFacts,
   type StreamPlan,
   identifyServer,
@@ -83,6 +84,8 @@ export interface WalReceiverOptions {
   readonly spoolLimitBytes?: number;
   /** Bounds the memory of uploads: one for all receivers of a process. */
   readonly uploadBudget?: ByteBudget;
+  /** Branches that were made on purpose; asked when the server is on a timeline that isn't stored. None by default. */
+  readonly knownBranches?: (signal: AbortSignal) => Promise<readonly KnownBranch[]>;
   readonly onIncident: (incident: ReceiverIncident) => void;
 }
 
@@ -308,13 +311,22 @@ export class WalReceiver {
     const server = await readServerFacts(connection);
     this.#server = server;
     this.#lineage ??= (await this.#newestLineage(life.signal)) ?? (await this.#beginLineage("first", life.signal));
-    const stored = { archive, lineage: this.#lineage, slotName };
+    const branches = (await this.#options.knownBranches?.(life.signal)) ?? [];
+    const stored = { archive, lineage: this.#lineage, slotName, branches };
     const identification = await identifyServer(connection, stored, server, life.signal);
     if (identification.kind === "diverged")
       return this.#post(life, { kind: "continuity broken", break: identification });
     this.#plan = identification.plan;
+    this.#forgetOtherBranch(identification.plan);
     await this.#openSpool(this.#lineage);
     this.#post(life, { kind: "identified", from: identification.plan.from });
+  }
+
+  /** What is durable of a timeline that the server left earlier says nothing about the branch that it is on now. */
+  #forgetOtherBranch({ storedEnd }: StreamPlan): void {
+    const durable = this.#durable;
+    if (durable === undefined || storedEnd === undefined) return;
+    if (durable.timeline < storedEnd.timeline && durable.lsn > storedEnd.lsn) this.#durable = undefined;
   }
 
   async #newestLineage(signal: AbortSignal): Promise<Lineage | undefined> {

@@ -5,12 +5,16 @@ import { addonsList } from "./addons-list.ts";
 import { addonsPlans } from "./addons-plans.ts";
 import { addonsRemove } from "./addons-remove.ts";
 import { apps } from "./apps.ts";
-import { audit } from "./audit.ts";
 import { backups } from "./backups.ts";
 import { backupsCancel } from "./backups-cancel.ts";
 import { backupsConfig } from "./backups-config.ts";
 import { backupsCreate } from "./backups-create.ts";
 import { backupsDownload } from "./backups-download.ts";
+import { collaborators } from "./collaborators.ts";
+import { collaboratorsAccept } from "./collaborators-accept.ts";
+import { collaboratorsAdd } from "./collaborators-add.ts";
+import { collaboratorsRemove } from "./collaborators-remove.ts";
+import { collaboratorsUpdate } from "./collaborators-update.ts";
 import { create } from "./create.ts";
 import { databasePitrConfig } from "./database-pitr-config.ts";
 import { databasePitrRecoveryWindow } from "./database-pitr-recovery-window.ts";
@@ -27,11 +31,9 @@ import { restore } from "./restore.ts";
 import { retentionPreview } from "./retention-preview.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
-import { timeline } from "./timeline.ts";
 import { tokens } from "./tokens.ts";
 import { tokensCreate } from "./tokens-create.ts";
 import { tokensRemove } from "./tokens-remove.ts";
-import { userTimeline } from "./user-timeline.ts";
 import { usersCreate } from "./users-create.ts";
 import { whoami } from "./whoami.ts";
 
@@ -46,13 +48,16 @@ export const COMMANDS: readonly CommandSpec[] = [
   tokensCreate,
   tokensRemove,
   usersCreate,
-  userTimeline,
   apps,
   create,
   destroy,
+  collaborators,
+  collaboratorsAdd,
+  collaboratorsUpdate,
+  collaboratorsRemove,
+  collaboratorsAccept,
   env,
   envGet,
-  timeline,
   addons,
   addonsList,
   addonsPlans,
@@ -68,7 +73,6 @@ export const COMMANDS: readonly CommandSpec[] = [
   databasePitrConfig,
   retentionPreview,
   status,
-  audit,
   regions,
   serve,
   ownerResetPassword,

@@ -1,0 +1,52 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+import { useState } from "react";
+import { useCall } from "../api/queries.ts";
+import { Block } from "../ui/block.tsx";
+import { ConfirmName } from "../ui/confirm-name.tsx";
+
+const route = getRouteApi("/signed-in/apps/$app");
+
+export function AppSettingsPage() {
+  const { app } = route.useParams();
+  const [isRemoving, setIsRemoving] = useState(false);
+  return (
+    <div className="stack">
+      <Block title="Delete the app">
+        <div className="row spread">
+          <p className="muted">
+            Its databases and their continuous backups go; logical backups stay for as long as their plans say.
+          </p>
+          <button type="button" className="button danger" onClick={() => setIsRemoving(true)}>
+            Delete the app
+          </button>
+        </div>
+      </Block>
+      {isRemoving && <RemoveApp app={app} onClose={() => setIsRemoving(false)} />}
+    </div>
+  );
+}
+
+function RemoveApp({ app, onClose }: { app: string; onClose: () => void }) {
+  const navigate = route.useNavigate();
+  const client = useQueryClient();
+  const remove = useCall("removeApp", {
+    onSuccess: () => {
+      client.removeQueries({ queryKey: ["showApp"] });
+      void navigate({ to: "/apps" });
+    },
+  });
+  return (
+    <ConfirmName
+      title={`Delete ${app}`}
+      name={app}
+      action="Delete the app"
+      isPending={remove.isPending}
+      error={remove.error}
+      onConfirm={() => remove.mutate({ path: { app }, query: { current_name: app } })}
+      onClose={onClose}
+    >
+      <p>This removes the app {app}, its databases and their data.</p>
+    </ConfirmName>
+  );
+}

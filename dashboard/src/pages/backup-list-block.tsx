@@ -1,0 +1,87 @@
+import { useQuery } from "@tanstack/react-query";
+import type { Backup } from "../../generated/api.ts";
+import { query, useCall } from "../api/queries.ts";
+import { Block, Empty } from "../ui/block.tsx";
+import { Loaded } from "../ui/loaded.tsx";
+import { Failure } from "../ui/notice.tsx";
+import { BackupCharts } from "./backup-charts.tsx";
+import { BackupRow } from "./backup-row.tsx";
+
+/** While a backup runs its progress is followed; otherwise the list is looked at now and then. */
+const BUSY_INTERVAL_MS = 700;
+const IDLE_INTERVAL_MS = 10_000;
+
+export function BackupListBlock({ addon }: { addon: string }) {
+  const backups = useQuery({
+    ...query("listBackups", { path: { addon } }),
+    refetchInterval: (current) =>
+      current.state.data?.database_backups.some(isOpen) === true ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS,
+  });
+  const create = useCall("createBackup");
+  const trigger = (
+    <button
+      type="button"
+      className="button primary"
+      disabled={create.isPending}
+      onClick={() => create.mutate({ path: { addon } })}
+    >
+      Trigger manual backup
+    </button>
+  );
+  return (
+    <>
+      <Block title="Backups" actions={trigger} flush>
+        {create.error !== null && (
+          <div className="block-body">
+            <Failure error={create.error} />
+          </div>
+        )}
+        <Loaded from={backups}>
+          {(reply) =>
+            reply.database_backups.length === 0 ? (
+              <Empty title="No backup yet">
+                The first scheduled one comes tonight. Trigger one now to see it through, download it, and know that it
+                opens.
+              </Empty>
+            ) : (
+              <BackupTable addon={addon} backups={reply.database_backups} />
+            )
+          }
+        </Loaded>
+      </Block>
+      <BackupCharts backups={backups.data?.database_backups ?? []} />
+    </>
+  );
+}
+
+function BackupTable({ addon, backups }: { addon: string; backups: readonly Backup[] }) {
+  return (
+    <div className="table-frame">
+      <table className="table backups">
+        <thead>
+          <tr>
+            <th scope="col">Created</th>
+            <th scope="col">Status</th>
+            <th scope="col" className="number">
+              Size
+            </th>
+            <th scope="col">Method</th>
+            <th scope="col">Kept</th>
+            <th scope="col">
+              <span className="visually-hidden">Actions</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {backups.map((backup) => (
+            <BackupRow key={backup.id} addon={addon} backup={backup} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function isOpen({ status }: Backup): boolean {
+  return status === "scheduled" || status === "running";
+}

@@ -1,0 +1,160 @@
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from "@tanstack/react-router";
+import { ApiError } from "./api/api-error.ts";
+import { query } from "./api/queries.ts";
+import { NotFoundPage } from "./pages/not-found-page.tsx";
+import { CrashPage } from "./pages/crash-page.tsx";
+import { Shell } from "./shell.tsx";
+
+const root = createRootRouteWithContext<{ client: QueryClient }>()({ component: Outlet });
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  validateSearch: (search: Record<string, unknown>): { next?: string } =>
+    typeof search["next"] === "string" && isOwnPath(search["next"]) ? { next: search["next"] } : {},
+  component: lazyRouteComponent(() => import("./pages/login-page.tsx"), "LoginPage"),
+});
+
+/** Everything but the login: only for whom the platform knows. */
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: "signed-in",
+  beforeLoad: async ({ context, location }) => {
+    try {
+      await context.client.ensureQueryData(query("showSelf", {}));
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401)
+        throw redirect({ to: "/login", search: location.href === "/" ? {} : { next: location.href } });
+      throw error;
+    }
+  },
+  component: Shell,
+});
+
+const home = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/apps" });
+  },
+});
+
+const apps = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/apps",
+  validateSearch: (search: Record<string, unknown>): { create?: true } =>
+    search["create"] === undefined ? {} : { create: true },
+  component: lazyRouteComponent(() => import("./pages/apps-page.tsx"), "AppsPage"),
+});
+
+const app = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/apps/$app",
+  component: lazyRouteComponent(() => import("./pages/app-frame.tsx"), "AppFrame"),
+});
+const appOverview = createRoute({
+  getParentRoute: () => app,
+  path: "/",
+  component: lazyRouteComponent(() => import("./pages/app-overview-page.tsx"), "AppOverviewPage"),
+});
+const appResources = createRoute({
+  getParentRoute: () => app,
+  path: "/resources",
+  validateSearch: (search: Record<string, unknown>): { add?: true } =>
+    search["add"] === undefined ? {} : { add: true },
+  component: lazyRouteComponent(() => import("./pages/app-resources-page.tsx"), "AppResourcesPage"),
+});
+const appEnvironment = createRoute({
+  getParentRoute: () => app,
+  path: "/environment",
+  component: lazyRouteComponent(() => import("./pages/app-environment-page.tsx"), "AppEnvironmentPage"),
+});
+const appSettings = createRoute({
+  getParentRoute: () => app,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("./pages/app-settings-page.tsx"), "AppSettingsPage"),
+});
+
+const database = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/apps/$app/databases/$addon",
+  component: lazyRouteComponent(() => import("./pages/database-frame.tsx"), "DatabaseFrame"),
+});
+const databaseOverview = createRoute({
+  getParentRoute: () => database,
+  path: "/",
+  component: lazyRouteComponent(() => import("./pages/database-overview-page.tsx"), "DatabaseOverviewPage"),
+});
+const backups = createRoute({
+  getParentRoute: () => database,
+  path: "/backups",
+  component: lazyRouteComponent(() => import("./pages/backups-frame.tsx"), "BackupsFrame"),
+});
+const logicalBackups = createRoute({
+  getParentRoute: () => backups,
+  path: "/",
+  validateSearch: (search: Record<string, unknown>): { schedule?: true } =>
+    search["schedule"] === undefined ? {} : { schedule: true },
+  component: lazyRouteComponent(() => import("./pages/logical-backups-page.tsx"), "LogicalBackupsPage"),
+});
+const continuousBackups = createRoute({
+  getParentRoute: () => backups,
+  path: "/continuous",
+  component: lazyRouteComponent(() => import("./pages/continuous-backups-page.tsx"), "ContinuousBackupsPage"),
+});
+const databaseSettings = createRoute({
+  getParentRoute: () => database,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("./pages/database-settings-page.tsx"), "DatabaseSettingsPage"),
+});
+const account = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/account",
+  component: lazyRouteComponent(() => import("./pages/account-page.tsx"), "AccountPage"),
+});
+
+const tree = root.addChildren([
+  login,
+  signedIn.addChildren([
+    home,
+    apps,
+    app.addChildren([appOverview, appResources, appEnvironment, appSettings]),
+    database.addChildren([
+      databaseOverview,
+      backups.addChildren([logicalBackups, continuousBackups]),
+      databaseSettings,
+    ]),
+    account,
+  ]),
+]);
+
+/** The map of the dashboard. */
+export function createDashboardRouter(client: QueryClient) {
+  return createRouter({
+    routeTree: tree,
+    context: { client },
+    defaultPreload: "intent",
+    scrollRestoration: true,
+    defaultNotFoundComponent: NotFoundPage,
+    defaultErrorComponent: CrashPage,
+  });
+}
+
+/** Addresses of this dashboard only: a login must not lead to another site. */
+function isOwnPath(address: string): boolean {
+  return /^\/(?![/\\])/.test(address);
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof createDashboardRouter>;
+  }
+}

@@ -1,0 +1,25 @@
+import type { ReactNode } from "react";
+import type { ApiError } from "../api/api-error.ts";
+
+export function Notice({ tone = "info", children }: { tone?: "info" | "good" | "warn" | "bad"; children: ReactNode }) {
+  return <div className={`notice ${tone}`}>{children}</div>;
+}
+
+/** The one place that turns a refusal into what people read: what happened, and what to do. Nothing when there is no error. */
+export function Failure({ error }: { error: ApiError | null }) {
+  if (error === null) return null;
+  return (
+    <div className="notice bad" role="alert">
+      <p>
+        <strong>{sentence(error.message)}</strong>
+      </p>
+      {error.hint !== null && <p>{sentence(error.hint)}</p>}
+      {error.requestId !== null && <p className="muted small">Request id for the platform's log: {error.requestId}</p>}
+    </div>
+  );
+}
+
+function sentence(text: string): string {
+  const capital = text.slice(0, 1).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
+}
