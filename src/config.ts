@@ -13,6 +13,7 @@ export interface ServeConfig {
   readonly tls: { readonly certificateFile: string; readonly keyFile: string } | null;
   readonly behindProxy: boolean;
   readonly publicUrl: string;
+  readonly sshBind: string;
   readonly sshPort: number;
   readonly databaseBind: string;
   readonly databasePorts: { readonly first: number; readonly last: number };
@@ -65,6 +66,7 @@ const serveVariables = z.object({
   TIDEMARK_TLS_KEY: z.string().min(1).optional(),
   TIDEMARK_BEHIND_PROXY: flag.default(false),
   TIDEMARK_PUBLIC_URL: url.optional(),
+  TIDEMARK_SSH_BIND: z.string().min(1).optional(),
   TIDEMARK_SSH_PORT: port.default(8422),
   TIDEMARK_DATABASE_BIND: z.string().min(1).default("127.0.0.1"),
   TIDEMARK_DATABASE_PORTS: portRange.default({ first: 15_432, last: 16_431 }),
@@ -129,6 +131,7 @@ export function readServeConfig(environment: Environment): ServeConfig {
     tls,
     behindProxy: read.TIDEMARK_BEHIND_PROXY,
     publicUrl: read.TIDEMARK_PUBLIC_URL ?? `${scheme}://127.0.0.1:${read.TIDEMARK_HTTP_PORT}`,
+    sshBind: read.TIDEMARK_SSH_BIND ?? read.TIDEMARK_BIND,
     sshPort: read.TIDEMARK_SSH_PORT,
     databaseBind: read.TIDEMARK_DATABASE_BIND,
     databasePorts: read.TIDEMARK_DATABASE_PORTS,

@@ -10,6 +10,7 @@ import * as events from "./migrations/0006-events.ts";
 import * as people from "./migrations/0007-people.ts";
 import * as pointInTime from "./migrations/0004-point-in-time.ts";
 import * as databaseNouns from "./migrations/0008-database-nouns.ts";
+import * as sshGateway from "./migrations/0009-ssh-gateway.ts";
 import type { ControlSchema } from "./schema.ts";
 
 /** Connections of one process for all but the queue, which has its own. */
@@ -27,6 +28,7 @@ const MIGRATIONS: Record<string, Migration> = {
   "0007-people": people,
   "0004-point-in-time": pointInTime,
   "0008-database-nouns": databaseNouns,
+  "0009-ssh-gateway": sshGateway,
 };
 
 /** Where the control database is: the private one by its socket, or the URI that the operator gave. Both `pg` and the queue take it. */

@@ -37,6 +37,9 @@ export interface PlatformTable {
   installation_id: string;
   wrapped_jwt_key: Buffer;
   wrapped_url_key: Buffer;
+  /** Of the SSH gateway; null until it was made. */
+  wrapped_ssh_host_key: Buffer | null;
+  ssh_host_public_key: string | null;
   /** How far the sample has come, so that an interrupted first start goes on. */
   sample_state: Generated<"none" | "provisioning" | "loading" | "backing_up" | "done">;
   /** When the repository was last put in order. */

@@ -1,14 +1,12 @@
 import type { AddonId } from "../core/ids.ts";
 import type { Principal } from "./model.ts";
 
-/** Who is at the other end of an SSH connection, and by which of their keys. */
+/** Who is at the other end of an SSH connection (with the client's address), and by which of their keys. */
 export interface TunnelCaller {
   readonly principal: Principal;
   readonly keyId: string;
   /** As its owner called it. */
   readonly keyName: string;
-  /** Network address of the client. */
-  readonly address: string;
 }
 
 /** Where a tunnel ends: the server of one database, as this machine reaches it. */

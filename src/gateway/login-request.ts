@@ -1,3 +1,4 @@
+// oxlint-disable no-underscore-dangle -- the library names its inside so
 import type { Connection } from "ssh2";
 // The library offers no way to send a channel request of its own kind; this is what its own requests are sent with.
 import protocolUtils from "ssh2/lib/protocol/utils.js";

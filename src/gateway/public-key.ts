@@ -19,5 +19,5 @@ export function isSigned(context: PublicKeyAuthContext): boolean {
   if (context.signature === undefined || context.blob === undefined) return false;
   const key = ssh2.utils.parseKey(context.key.data);
   if (key instanceof Error) return false;
-  return key.verify(context.blob, context.signature, context.hashAlgo) === true;
+  return key.verify(context.blob, context.signature, context.hashAlgo);
 }

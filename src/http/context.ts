@@ -16,6 +16,8 @@ export interface RegionFacts {
   readonly publicUrl: string;
   /** `host:port` of the SSH gateway. */
   readonly sshAddress: string;
+  /** The SSH gateway's public key, one line: `ssh-ed25519 AAAA…` */
+  readonly sshHostKey: string;
 }
 
 /** What every route may use. It reaches handlers as `c.var.face`. */

@@ -10,8 +10,10 @@ import { queueName } from "../control/queue.ts";
 import { makeSample } from "../control/sample.ts";
 import { Scheduler } from "../control/scheduler.ts";
 import type { Services } from "../control/services.ts";
+import { openSshHostKey } from "../control/ssh-host-key.ts";
 import { asTidemarkError, TidemarkError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { generateHostKey } from "../gateway/host-key.ts";
 import type { PlatformState } from "../http/context.ts";
 import { readDashboard } from "../http/dashboard-files.ts";
 import { createHttpServer } from "../http/server.ts";
@@ -31,7 +33,8 @@ import { findMachine, type Machine } from "./machine.ts";
 import { leaseOwner, leaseOwnerPrefix, openControl } from "./open-control.ts";
 import { openPlatformRepository, openSecrets } from "./safekeeping.ts";
 import type { ServeOptions } from "./options.ts";
-import { createServices } from "./services.ts";
+import { createServices, createTunnels } from "./services.ts";
+import { checkSshPort, startSshGateway } from "./ssh-gateway.ts";
 import { untilAborted } from "./stop-signals.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
@@ -84,6 +87,7 @@ async function checkBeforeTouching({ config, roles }: ServeOptions): Promise<Ser
       hint: "Stop that program (it may be a Tidemark that runs already), or set TIDEMARK_HTTP_PORT to another port.",
     });
   }
+  if (roles.has("gateway")) await checkSshPort(config);
   const user = await findServiceUser();
   await checkReachable(config.home, user);
   return user;
@@ -105,14 +109,17 @@ async function startRoles(stack: AsyncDisposableStack, running: Running, context
   const url = config.publicUrl;
   const firstLogin = await ensureOwner(context.database, { home: home.folder, clock, url });
   await ensureLocalLogin(context.database, { home: home.folder, clock, url });
+  const hostKey = await openSshHostKey(context.database, { secrets, generate: generateHostKey });
   let state: PlatformState = "starting";
-  if (roles.has("api")) await startApi(stack, running, { services, state: () => state });
+  if (roles.has("api")) await startApi(stack, running, { services, state: () => state, sshHostKey: hostKey.publicKey });
   const host = roles.has("host") ? await startDatabaseHost(stack, running, context) : undefined;
   if (roles.has("scheduler")) {
     const scheduler = new Scheduler(context);
     stack.defer(() => scheduler.close());
   }
   if (roles.has("worker")) startWorker(stack, running, context);
+  if (roles.has("gateway"))
+    await startSshGateway(stack, { ...running, hostKey, tunnels: createTunnels(context, { services, config }) });
   stack.defer(() => {
     state = "stopping";
   });
@@ -128,7 +135,7 @@ async function startRoles(stack: AsyncDisposableStack, running: Running, context
 async function startApi(
   stack: AsyncDisposableStack,
   { config, clock, logger, version, dashboardFolder }: Running,
-  { services, state }: { services: Services; state: () => PlatformState },
+  { services, state, sshHostKey }: { services: Services; state: () => PlatformState; sshHostKey: string },
 ): Promise<void> {
   const server = await createHttpServer({
     services: guardServices(services),
@@ -139,6 +146,7 @@ async function startApi(
       displayName: "Tidemark",
       publicUrl: config.publicUrl,
       sshAddress: `${new URL(config.publicUrl).hostname}:${config.sshPort}`,
+      sshHostKey,
     },
     bind: config.bind,
     port: config.httpPort,

@@ -2,8 +2,9 @@ import { TidemarkError } from "../core/errors.ts";
 
 /**
  * - `api`: HTTP. - `scheduler`: finds what is due and sends it to the queue. - `worker`: backups. - `host`: PostgreSQL servers of this machine.
+ * - `gateway`: SSH tunnels to databases of this machine.
  */
-export const ROLES = ["api", "scheduler", "worker", "host"] as const;
+export const ROLES = ["api", "scheduler", "worker", "host", "gateway"] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Roles as typed after `--roles`, joined by commas; all when undefined. `config_invalid` for a word that is no role. */

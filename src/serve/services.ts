@@ -8,6 +8,8 @@ import { createDatabaseService } from "../control/databases.ts";
 import { createDownloadLinks } from "../control/download-links.ts";
 import { createIdentityService } from "../control/identity.ts";
 import type { PlatformKeys } from "../control/platform-row.ts";
+import { createTunnelService } from "../control/tunnels.ts";
+import type { TunnelService } from "../control/tunnel-service.ts";
 import type { Services } from "../control/services.ts";
 
 /** Everything that the faces may ask for. */
@@ -25,4 +27,16 @@ export function createServices(
     databases: createDatabaseService({ ...context, jwtKey }),
     backups: createBackupService({ ...context, links, openArchive }),
   };
+}
+
+/** What the SSH gateway may ask for. */
+export function createTunnels(
+  context: ControlContext,
+  { services, config }: { services: Services; config: ServeConfig },
+): TunnelService {
+  return createTunnelService({
+    ...context,
+    databaseBind: config.databaseBind,
+    issueJwt: (principal) => services.identity.issueJwt(principal),
+  });
 }

@@ -1,3 +1,4 @@
+// oxlint-disable no-underscore-dangle -- the library names its inside so
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";

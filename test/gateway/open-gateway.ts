@@ -1,12 +1,13 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import ssh2, { type Client, type ConnectConfig } from "ssh2";
+import type { SshHostKey } from "../../src/control/ssh-host-key.ts";
 import type { TunnelCaller, TunnelService, TunnelTarget } from "../../src/control/tunnel-service.ts";
 import { type Clock, systemClock } from "../../src/core/clock.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
 import { isAddonId, isObjectId } from "../../src/core/ids.ts";
 import { type Gateway, startGateway } from "../../src/gateway/gateway.ts";
-import { generateHostKey, type HostKey } from "../../src/gateway/host-key.ts";
+import { generateHostKey } from "../../src/gateway/host-key.ts";
 import { quietLogger } from "../harness/quiet-logger.ts";
 import type { CleanUp } from "../harness/temp-folder.ts";
 
@@ -23,7 +24,7 @@ export interface KeyPair {
 
 export interface OpenGateway {
   readonly gateway: Gateway;
-  readonly hostKey: HostKey;
+  readonly hostKey: SshHostKey;
   /** A key of alice, who may reach the database. */
   readonly key: KeyPair;
   /** What the gateway asked to open, in order. */
@@ -59,7 +60,9 @@ export async function openGateway(
   const rights = { keyIsGone: false, mayReach: true };
   const tunnels: TunnelService = {
     authenticate: async ({ publicKey, address }) =>
-      keys.some((each) => each.equals(publicKey)) ? { ...ALICE, address } : undefined,
+      keys.some((each) => each.equals(publicKey))
+        ? { ...ALICE, principal: { ...ALICE.principal, address } }
+        : undefined,
     async open(_caller, { host, port }) {
       opened.push(`${host}:${port}`);
       if (host !== DATABASE.host || port !== DATABASE.port || !rights.mayReach)
@@ -120,10 +123,8 @@ export async function openGateway(
 
 /** A new Ed25519 key pair. */
 export function makeKey(): KeyPair {
-  const privateKey = ssh2.utils.generateKeyPairSync("ed25519").private;
-  const parsed = ssh2.utils.parseKey(privateKey);
-  if (parsed instanceof Error) throw parsed;
-  return { privateKey, publicKey: parsed.getPublicSSH() };
+  const { privateKey, publicKey } = generateHostKey();
+  return { privateKey, publicKey: Buffer.from(publicKey.split(" ")[1] ?? "", "base64") };
 }
 
 function echo(socket: Socket): void {
@@ -137,7 +138,7 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-const ALICE: Omit<TunnelCaller, "address"> = {
+const ALICE: TunnelCaller = {
   principal: {
     userId: idOf("0193512a0000cccccccccccc", isObjectId),
     username: "alice",

@@ -248,7 +248,7 @@ export async function preparePlatform(cleanUp: CleanUp, options: PlatformOptions
   const removals: (() => Promise<void>)[] = [];
   const folder = await makeTempFolder({ after: (clean) => removals.push(clean) });
   const home = options.home ?? join(folder, "home");
-  const httpPort = await freePorts(1);
+  const httpPort = await freePorts(2);
   const databasePort = await freePorts(DATABASE_PORT_COUNT);
   await mkdir(join(folder, "user"), { recursive: true });
   const { runAs } = options;
@@ -265,6 +265,7 @@ export async function preparePlatform(cleanUp: CleanUp, options: PlatformOptions
       ...(tempRoot === undefined ? {} : { TIDEMARK_TEST_TEMP: tempRoot }),
       TIDEMARK_HOME: home,
       TIDEMARK_HTTP_PORT: String(httpPort),
+      TIDEMARK_SSH_PORT: String(httpPort + 1),
       TIDEMARK_DATABASE_PORTS: `${databasePort}-${databasePort + DATABASE_PORT_COUNT - 1}`,
       TIDEMARK_SAMPLE: options.sample === true ? "1" : "0",
       ...options.environment,

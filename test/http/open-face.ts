@@ -52,6 +52,7 @@ export async function openFace(
       displayName: "Local",
       publicUrl: "http://127.0.0.1:8420",
       sshAddress: "127.0.0.1:8422",
+      sshHostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJgqZ0b8S9hW7h6yM3m9Jr6T3JtqVZ5eI6Gm1m0mS0aE",
     },
     state: () => "ready",
     version: "0.1.0",
