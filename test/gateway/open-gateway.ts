@@ -58,23 +58,7 @@ export async function openGateway(
   const keys = [key.publicKey];
   const opened: string[] = [];
   const rights = { keyIsGone: false, mayReach: true };
-  const tunnels: TunnelService = {
-    authenticate: async ({ publicKey, address }) =>
-      keys.some((each) => each.equals(publicKey))
-        ? { ...ALICE, principal: { ...ALICE.principal, address } }
-        : undefined,
-    async open(_caller, { host, port }) {
-      opened.push(`${host}:${port}`);
-      if (host !== DATABASE.host || port !== DATABASE.port || !rights.mayReach)
-        throw new TidemarkError("not_found", "You have no database at this address");
-      return { ...TARGET, host: "127.0.0.1", port: databasePort };
-    },
-    async review() {
-      if (rights.keyIsGone) return undefined;
-      return new Set(rights.mayReach ? [TARGET.addonId] : []);
-    },
-    issueJwt: async () => JWT,
-  };
+  const tunnels = inMemoryTunnels({ keys, rights, opened, databasePort });
   const hostKey = generateHostKey();
   const gateway = await startGateway({
     tunnels,
@@ -118,6 +102,36 @@ export async function openGateway(
       await ready;
       return client;
     },
+  };
+}
+
+function inMemoryTunnels({
+  keys,
+  rights,
+  opened,
+  databasePort,
+}: {
+  keys: readonly Buffer[];
+  rights: { readonly keyIsGone: boolean; readonly mayReach: boolean };
+  opened: string[];
+  databasePort: number;
+}): TunnelService {
+  return {
+    authenticate: async ({ publicKey, address }) =>
+      keys.some((each) => each.equals(publicKey))
+        ? { ...ALICE, principal: { ...ALICE.principal, address } }
+        : undefined,
+    async open(_caller, { host, port }) {
+      opened.push(`${host}:${port}`);
+      if (host !== DATABASE.host || port !== DATABASE.port || !rights.mayReach)
+        throw new TidemarkError("not_found", "You have no database at this address");
+      return { ...TARGET, host: "127.0.0.1", port: databasePort };
+    },
+    async review() {
+      if (rights.keyIsGone) return undefined;
+      return new Set(rights.mayReach ? [TARGET.addonId] : []);
+    },
+    issueJwt: async () => JWT,
   };
 }
 
