@@ -20,13 +20,15 @@ export interface Claims {
   readonly apiTokenId: string | null;
   /** The one addon that an addon token opens; null for a user's JWT. */
   readonly addonId: string | null;
+  /** See `Principal`. */
+  readonly loginEpoch: number;
 }
 
 /** A JWT of one hour; with an addon id it opens that addon's database API only. */
 export async function signJwt({ clock, secret }: JwtKey, claims: Claims): Promise<string> {
   const issuedAt = Math.floor(clock.now().getTime() / 1000);
   const audience: Audience = claims.addonId === null ? "api" : "addon";
-  return await new SignJWT({ addon: claims.addonId, token: claims.apiTokenId })
+  return await new SignJWT({ addon: claims.addonId, token: claims.apiTokenId, epoch: claims.loginEpoch })
     .setProtectedHeader({ alg: ALGORITHM, typ: "JWT" })
     .setSubject(claims.userId)
     .setAudience(audience)
@@ -43,6 +45,8 @@ export async function verifyJwt({ clock, secret }: JwtKey, jwt: string, audience
     userId: payload.sub ?? "",
     apiTokenId: textClaim(payload, "token"),
     addonId: textClaim(payload, "addon"),
+    // One of before there were epochs is of the first.
+    loginEpoch: typeof payload["epoch"] === "number" ? payload["epoch"] : 0,
   };
 }
 

@@ -9,6 +9,8 @@ export interface Principal {
   readonly isPlatformOwner: boolean;
   /** The API token that the login came from: JWTs made from it end when it is removed. Null after a password login. */
   readonly apiTokenId: string | null;
+  /** Of the user when the login was made. It goes up when the password changes, which ends JWTs and sessions of before. */
+  readonly loginEpoch: number;
   /** Network address that the request came from; absent where there is no request. */
   readonly address?: string;
 }

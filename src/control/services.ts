@@ -1,5 +1,6 @@
 import type { ObjectId } from "../core/ids.ts";
 import type { CollaboratorService } from "./collaborator-service.ts";
+import type { SessionService } from "./session-service.ts";
 import type {
   Addon,
   ApiToken,
@@ -22,6 +23,7 @@ import type {
  */
 export interface Services {
   readonly identity: IdentityService;
+  readonly sessions: SessionService;
   readonly apps: AppService;
   readonly collaborators: CollaboratorService;
   readonly addons: AddonService;

@@ -49,17 +49,20 @@ export async function findUser(
     .executeTakeFirst();
 }
 
-/** Makes sure that the user still exists, and the API token too where the login came from one. `unauthenticated` otherwise. */
+/**
+ * Makes sure that the user still exists, the API token too where the login came from one, and that the password is still the one of the login where
+ * that has a `loginEpoch`. `unauthenticated` otherwise.
+ */
 export async function loadPrincipal(
   { db }: ControlDatabase,
-  { userId, apiTokenId }: { userId: string; apiTokenId: string | null },
+  { userId, apiTokenId, loginEpoch }: { userId: string; apiTokenId: string | null; loginEpoch?: number },
 ): Promise<Principal> {
   const row = await db
     .selectFrom("users")
     .leftJoin("api_tokens", (join) =>
       join.onRef("api_tokens.user_id", "=", "users.id").on("api_tokens.id", "=", apiTokenId ?? ""),
     )
-    .select(["users.id", "username", "email", "is_platform_owner", "api_tokens.id as token_id"])
+    .select(["users.id", "username", "email", "is_platform_owner", "login_epoch", "api_tokens.id as token_id"])
     .where(sql`users.id`, "=", userId)
     .executeTakeFirst();
   if (row === undefined) throw new TidemarkError("unauthenticated", "The user of this token is gone");
@@ -68,22 +71,26 @@ export async function loadPrincipal(
       hint: "Log in again.",
     });
   }
+  if (loginEpoch !== undefined && loginEpoch !== row.login_epoch) {
+    throw new TidemarkError("unauthenticated", "The password was changed after this login", { hint: "Log in again." });
+  }
   return {
     userId: row.id,
     username: row.username,
     email: row.email,
     isPlatformOwner: row.is_platform_owner,
     apiTokenId,
+    loginEpoch: row.login_epoch,
   };
 }
 
 /**
- * Sets the platform owner's password, forgets failed logins, and gives the owner's name. `not_found` when there is no owner yet.
+ * Sets the platform owner's password, ends logins made before, forgets failed ones, and gives the owner's name. `not_found` when there is no owner yet.
  */
 export async function resetOwnerPassword({ db }: ControlDatabase, password: string): Promise<string> {
   const row = await db
     .updateTable("users")
-    .set({ password_hash: await hashPassword(password) })
+    .set({ password_hash: await hashPassword(password), login_epoch: sql`login_epoch + 1` })
     .where("is_platform_owner", "=", true)
     .returning("username")
     .executeTakeFirst();

@@ -1,32 +1,51 @@
+import { timingSafeEqual } from "node:crypto";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
-import type { DatabaseCaller } from "../control/services.ts";
+import { parse as parseCookies } from "hono/utils/cookie";
 import type { Principal } from "../control/model.ts";
+import type { DatabaseCaller } from "../control/services.ts";
+import type { BrowserSession } from "../control/session-service.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { clientAddress } from "./client-address.ts";
 import type { FaceEnv } from "./context.ts";
-import { parseAuthorization } from "./credentials.ts";
+import { type Credentials, parseAuthorization } from "./credentials.ts";
+import { sessionCookieName } from "./session-cookie.ts";
 
 interface UserEnv extends FaceEnv {
   readonly Variables: FaceEnv["Variables"] & { principal: Principal };
+}
+
+interface SessionEnv extends FaceEnv {
+  readonly Variables: FaceEnv["Variables"] & { session: BrowserSession; sessionSecret: string };
 }
 
 interface DatabaseEnv extends FaceEnv {
   readonly Variables: FaceEnv["Variables"] & { caller: DatabaseCaller };
 }
 
-type RequestContext = Pick<Context<FaceEnv>, "env" | "req" | "var">;
-
 /** Names of the security schemes; `openapi.ts` describes them. */
-export type SecurityScheme = "userToken" | "apiToken" | "password" | "databaseToken";
+export type SecurityScheme = "userToken" | "apiToken" | "password" | "databaseToken" | "session";
 
-/** Spread into a route: only a user's JWT opens it, and its handler finds `c.var.principal`. */
+/** What authentication reads of a request, whatever its route adds. */
+type Asked = Pick<Context<FaceEnv>, "req" | "env" | "var">;
+
+/** Longer than any session's secret. */
+const COOKIE_CHARACTERS_MAX = 200;
+/** Requests that change nothing: all that another site could make a browser send without a script. */
+const READING_METHODS = new Set(["GET", "HEAD"]);
+
+/** Spread into a route: a user's JWT or a browser's session opens it, and its handler finds `c.var.principal`. */
 export const byUser = {
-  security: requirement("userToken"),
+  security: requirement("userToken", "session"),
   middleware: createMiddleware<UserEnv>(async (c, next) => {
-    const credentials = parseAuthorization(c.req.header("Authorization"));
-    if (credentials?.kind !== "bearer") throw unauthenticated("a user's token (Authorization: Bearer)");
-    c.set("principal", fromHere(c, await c.var.face.services.identity.authenticateJwt(credentials.token)));
+    const credentials = readCredentials(c);
+    if (credentials?.kind === "bearer")
+      c.set("principal", from(c, await c.var.face.services.identity.authenticateJwt(credentials.token)));
+    else {
+      const found = credentials === undefined ? await findSession(c) : undefined;
+      if (found === undefined) throw unauthenticated("a user's token (Authorization: Bearer)");
+      c.set("principal", from(c, found.session.principal));
+    }
     await next();
   }),
 };
@@ -35,54 +54,115 @@ export const byUser = {
 export const byApiToken = {
   security: requirement("apiToken"),
   middleware: createMiddleware<UserEnv>(async (c, next) => {
-    const credentials = parseAuthorization(c.req.header("Authorization"));
+    const credentials = readCredentials(c);
     if (credentials?.kind !== "apiToken")
       throw unauthenticated('an API token (Authorization: Basic, base64 of ":" and the token)');
-    c.set("principal", fromHere(c, await c.var.face.services.identity.authenticateApiToken(credentials.secret)));
+    c.set("principal", from(c, await c.var.face.services.identity.authenticateApiToken(credentials.secret)));
     await next();
   }),
 };
 
-/** Spread into a route: opened by name (or e-mail address) and password, or by a user's JWT. */
-export const byPasswordOrUser = {
-  security: requirement("password", "userToken"),
+/** Spread into a route: opened by name (or e-mail address) and password. */
+export const byPassword = {
+  security: requirement("password"),
   middleware: createMiddleware<UserEnv>(async (c, next) => {
-    const { identity } = c.var.face.services;
-    const credentials = parseAuthorization(c.req.header("Authorization"));
-    if (credentials?.kind === "bearer")
-      c.set("principal", fromHere(c, await identity.authenticateJwt(credentials.token)));
-    else if (credentials?.kind === "password") {
-      const { identifier, password } = credentials;
-      const address = addressOf(c);
-      c.set("principal", fromHere(c, await identity.authenticatePassword({ identifier, password, address })));
-    } else throw unauthenticated("a user name and its password (Authorization: Basic), or a user's token (Bearer)");
+    const credentials = readCredentials(c);
+    if (credentials?.kind !== "password") throw unauthenticated("a user name and its password (Authorization: Basic)");
+    c.set("principal", await authenticatePassword(c, credentials));
     await next();
   }),
 };
 
-/** Spread into a route of the database API: opened by an addon's token or a user's JWT; its handler finds `c.var.caller`. */
+/** Spread into a route: opened by name (or e-mail address) and password, by a user's JWT, or by a browser's session. */
+export const byPasswordOrUser = {
+  security: requirement("password", "userToken", "session"),
+  middleware: createMiddleware<UserEnv>(async (c, next) => {
+    const credentials = readCredentials(c);
+    if (credentials?.kind !== "password") return await byUser.middleware(c, next);
+    c.set("principal", await authenticatePassword(c, credentials));
+    return await next();
+  }),
+};
+
+/** Spread into a route: only a browser's session opens it, and its handler finds `c.var.session` and `c.var.sessionSecret`. */
+export const bySession = {
+  security: requirement("session"),
+  middleware: createMiddleware<SessionEnv>(async (c, next) => {
+    const found = await findSession(c);
+    if (found === undefined) throw unauthenticated("a browser's session (a cookie, from POST /v1/session)");
+    c.set("session", found.session);
+    c.set("sessionSecret", found.secret);
+    await next();
+  }),
+};
+
+/** Spread into a route of the database API: opened by an addon's token, a user's JWT or a browser's session; its handler finds `c.var.caller`. */
 export const byDatabaseToken = {
-  security: requirement("databaseToken", "userToken"),
+  security: requirement("databaseToken", "userToken", "session"),
   middleware: createMiddleware<DatabaseEnv>(async (c, next) => {
-    const credentials = parseAuthorization(c.req.header("Authorization"));
-    if (credentials?.kind !== "bearer") throw unauthenticated("an addon's token (Authorization: Bearer)");
-    const { principal, addonId } = await c.var.face.services.databases.authenticate(credentials.token);
-    c.set("caller", { principal: fromHere(c, principal), addonId });
+    const credentials = readCredentials(c);
+    if (credentials?.kind === "bearer") {
+      const caller = await c.var.face.services.databases.authenticate(credentials.token);
+      c.set("caller", { ...caller, principal: from(c, caller.principal) });
+    } else {
+      const found = credentials === undefined ? await findSession(c) : undefined;
+      if (found === undefined) throw unauthenticated("an addon's token (Authorization: Bearer)");
+      c.set("caller", { principal: from(c, found.session.principal), addonId: null });
+    }
     await next();
   }),
 };
 
-/** The principal with the address that its request came from, for the record of who did what. */
-function fromHere(c: RequestContext, principal: Principal): Principal {
+/** What the Authorization header offers; undefined without one. One that can't be read is refused: it is never passed over in favour of a cookie. */
+function readCredentials(c: Asked): Credentials | undefined {
+  const header = c.req.header("Authorization");
+  if (header === undefined) return undefined;
+  const credentials = parseAuthorization(header);
+  if (credentials === undefined) throw unauthenticated("an Authorization header that can be read");
+  return credentials;
+}
+
+async function authenticatePassword(
+  c: Asked,
+  { identifier, password }: Extract<Credentials, { kind: "password" }>,
+): Promise<Principal> {
+  const address = addressOf(c);
+  return from(c, await c.var.face.services.identity.authenticatePassword({ identifier, password, address }));
+}
+
+/** With the network address that the request came from, for whoever reads later what was done. */
+function from(c: Asked, principal: Principal): Principal {
   return { ...principal, address: addressOf(c) };
 }
 
-function addressOf(c: RequestContext): string {
+function addressOf(c: Asked): string {
   return clientAddress({
     remoteAddress: c.env.incoming.socket.remoteAddress,
     forwardedFor: c.req.header("X-Forwarded-For"),
     behindProxy: c.var.face.behindProxy,
   });
+}
+
+/**
+ * The session of the request's cookie; undefined without one. A browser sends its cookies with whatever makes it ask, so a request that changes
+ * something must also show what only a page of ours can know.
+ */
+async function findSession(c: Asked): Promise<{ session: BrowserSession; secret: string } | undefined> {
+  const { services, region } = c.var.face;
+  const name = sessionCookieName(region.publicUrl);
+  const secret = parseCookies(c.req.header("Cookie") ?? "", name)[name];
+  if (secret === undefined || secret === "" || secret.length > COOKIE_CHARACTERS_MAX) return undefined;
+  const session = await services.sessions.authenticate(secret);
+  if (!READING_METHODS.has(c.req.method) && !isSame(c.req.header("X-CSRF-Token") ?? "", session.csrfToken))
+    throw new TidemarkError("forbidden", "A change by a browser's session needs its X-CSRF-Token", {
+      hint: "GET /v1/session tells it",
+    });
+  return { session, secret };
+}
+
+function isSame(given: string, expected: string): boolean {
+  const [left, right] = [Buffer.from(given), Buffer.from(expected)];
+  return left.length === right.length && timingSafeEqual(left, right);
 }
 
 /** Any one of the schemes is enough. */

@@ -12,6 +12,7 @@ import { registerHealth } from "./health.ts";
 import { registerPeriodicBackups } from "./periodic-backups.ts";
 import { registerRecoveryWindow } from "./recovery-window.ts";
 import { registerRegions } from "./regions.ts";
+import { registerSessions } from "./sessions.ts";
 import { registerStatus } from "./status.ts";
 import { registerTokens } from "./tokens.ts";
 import { registerUsers } from "./users.ts";
@@ -28,6 +29,7 @@ export function registerRoutes(router: Router): void {
   registerHealth(router);
   registerRegions(router);
   registerTokens(router);
+  registerSessions(router);
   registerUsers(router);
   registerCollaborators(router);
   registerApps(router);

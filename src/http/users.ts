@@ -5,7 +5,7 @@ import { byUser } from "./authentication.ts";
 import type { Router } from "./context.ts";
 import { fields, jsonBody, plainText } from "./validation.ts";
 
-const UserJson = z
+export const UserJson = z
   .object({
     id: z.string(),
     username: z.string(),
@@ -58,7 +58,7 @@ export function registerUsers(router: Router): void {
   });
 }
 
-function viewUser(user: User): z.infer<typeof UserJson> {
+export function viewUser(user: User): z.infer<typeof UserJson> {
   return {
     id: user.id,
     username: user.username,

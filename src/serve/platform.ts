@@ -239,6 +239,7 @@ async function trySample(
 function guardServices(services: Services): Services {
   return {
     identity: guardService(services.identity),
+    sessions: guardService(services.sessions),
     apps: guardService(services.apps),
     collaborators: guardService(services.collaborators),
     addons: guardService(services.addons),

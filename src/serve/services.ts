@@ -10,6 +10,7 @@ import { createIdentityService } from "../control/identity.ts";
 import type { PlatformKeys } from "../control/platform-row.ts";
 import { createTunnelService } from "../control/tunnels.ts";
 import type { TunnelService } from "../control/tunnel-service.ts";
+import { createSessionService } from "../control/sessions.ts";
 import type { Services } from "../control/services.ts";
 
 /** Everything that the faces may ask for. */
@@ -21,6 +22,7 @@ export function createServices(
   const links = createDownloadLinks({ clock: context.clock, key: keys.urlKey, publicUrl: config.publicUrl });
   return {
     identity: createIdentityService({ ...context, jwtKey }),
+    sessions: createSessionService(context),
     apps: createAppService(context),
     collaborators: createCollaboratorService({ ...context, publicUrl: config.publicUrl }),
     addons: createAddonService({ ...context, jwtKey }),

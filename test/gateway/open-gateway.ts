@@ -159,6 +159,7 @@ const ALICE: TunnelCaller = {
     email: "alice@example.com",
     isPlatformOwner: false,
     apiTokenId: null,
+    loginEpoch: 0,
   },
   keyId: "k1",
   keyName: "laptop",

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Collaborator } from "../../src/control/collaborator-service.ts";
 import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../src/control/model.ts";
 import type { DatabaseCaller, Download, Services } from "../../src/control/services.ts";
+import type { BrowserSession } from "../../src/control/session-service.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
 import { isAddonId, isObjectId, type AddonId, type ObjectId } from "../../src/core/ids.ts";
 
@@ -11,6 +12,8 @@ export const ALICE = {
   apiToken: "api-token-of-alice",
   jwt: "jwt-of-alice",
   addonToken: "addon-token-of-alice",
+  session: "session-of-alice",
+  csrfToken: "csrf-token-of-alice",
 } as const;
 
 const AT = new Date("2026-11-22T14:00:00.123Z");
@@ -35,6 +38,7 @@ const PRINCIPAL: Principal = {
   email: user.email,
   isPlatformOwner: true,
   apiTokenId: null,
+  loginEpoch: 0,
 };
 const caller: DatabaseCaller = { principal: PRINCIPAL, addonId: ADDON_ID };
 const app: App = { id: APP_ID, name: "my-app", role: "owner", owner: user, status: "running", createdAt: AT };
@@ -88,7 +92,7 @@ export const BACKUP: Backup = {
 
 /** A platform of one user, one app, one database and one backup that answers at once and keeps nothing: what the face makes of it is what is tested. */
 export function inMemoryServices(overrides: Partial<Services> = {}): Services {
-  return { identity, apps, collaborators, addons, databases, backups, ...overrides };
+  return { identity, sessions, apps, collaborators, addons, databases, backups, ...overrides };
 }
 
 function known(ok: boolean, what: string): void {
@@ -117,6 +121,18 @@ const identity: Services["identity"] = {
     secret: ALICE.apiToken,
   }),
   removeToken: async (_principal, tokenId) => known(tokenId === "t1", "token"),
+};
+
+const session: BrowserSession = {
+  principal: PRINCIPAL,
+  csrfToken: ALICE.csrfToken,
+  expiresAt: new Date(Date.now() + 3_600_000),
+};
+
+const sessions: Services["sessions"] = {
+  open: async () => ({ ...session, secret: ALICE.session }),
+  authenticate: async (secret) => admit(secret === ALICE.session, session),
+  close: async () => undefined,
 };
 
 const knownApp = (name: string): void => known(name === app.name || name === app.id, "app");

@@ -25,11 +25,11 @@ describe("addresses and methods", () => {
   });
 
   test("a known address with another method is a 405 that names the methods it takes", async () => {
-    const response = await face.request("/v1/apps/my-app", { method: "PATCH", json: {} });
+    const response = await face.request("/v1/apps/my-app", { method: "PUT", json: {} });
     assert.equal(response.status, 405);
-    assert.deepEqual(response.headers.get("Allow")?.split(", ").toSorted(), ["DELETE", "GET", "HEAD"]);
+    assert.deepEqual(response.headers.get("Allow")?.split(", ").toSorted(), ["DELETE", "GET", "HEAD", "PATCH"]);
     assert.deepEqual(await json(response), {
-      error: "This address takes GET, HEAD, DELETE only",
+      error: "This address takes GET, HEAD, PATCH, DELETE only",
       code: "method_not_allowed",
     });
   });

@@ -8,7 +8,8 @@ import {
 } from "../../../src/control/identity.ts";
 import { signJwt } from "../../../src/control/jwt.ts";
 import type { Principal } from "../../../src/control/model.ts";
-import { insertUser, resetOwnerPassword } from "../../../src/control/users.ts";
+import { createSessionService } from "../../../src/control/sessions.ts";
+import { insertUser, loadPrincipal, resetOwnerPassword } from "../../../src/control/users.ts";
 import { isErrorCode, type ErrorCode } from "../../../src/core/errors.ts";
 import { makeControlDatabase } from "../../harness/control-database.ts";
 import { startPostgresServer } from "../../harness/postgres-server.ts";
@@ -150,4 +151,47 @@ test("resetOwnerPassword() replaces the password and forgets failed logins", asy
     identity.authenticatePassword({ identifier: "owner", password, address: ADDRESS });
   await assert.rejects(login(PASSWORD), refusedAs("unauthenticated"));
   assert.equal((await login("another good one")).userId, owner.userId);
+});
+
+test("resetOwnerPassword() ends JWTs and sessions of before, and leaves API tokens", async () => {
+  const identity = createIdentityService(context);
+  const sessions = createSessionService(context);
+  const principal = await loadPrincipal(database, { userId: owner.userId, apiTokenId: null });
+  const token = await identity.createToken(principal, { name: "stays" });
+  const jwt = await identity.issueJwt(principal);
+  const { secret } = await sessions.open(principal);
+  await resetOwnerPassword(database, PASSWORD);
+  await assert.rejects(identity.authenticateJwt(jwt), refusedAs("unauthenticated"));
+  await assert.rejects(sessions.authenticate(secret), refusedAs("unauthenticated"));
+  const again = await identity.authenticateApiToken(token.secret);
+  assert.equal((await identity.authenticateJwt(await identity.issueJwt(again))).userId, owner.userId);
+});
+
+test("a session lasts while it is used, at most a week, and ends when it is closed or left for twelve hours", async () => {
+  const sessions = createSessionService(context);
+  const principal = await loadPrincipal(database, { userId: owner.userId, apiTokenId: null });
+  const hours = (count: number): void => clock.advance(count * 3600_000);
+  const closed = await sessions.open(principal);
+  const { csrfToken, principal: found } = await sessions.authenticate(closed.secret);
+  assert.deepEqual([csrfToken, found.userId], [closed.csrfToken, owner.userId]);
+  assert.notEqual(closed.csrfToken, closed.secret);
+  await sessions.close(closed.secret);
+  await sessions.close(closed.secret);
+  await assert.rejects(sessions.authenticate(closed.secret), refusedAs("unauthenticated"));
+
+  const idle = await sessions.open(principal);
+  hours(11.9);
+  await sessions.authenticate(idle.secret);
+  hours(12);
+  await assert.rejects(sessions.authenticate(idle.secret), refusedAs("unauthenticated"));
+
+  const busy = await sessions.open(principal);
+  for (let passed = 0; passed < 167; passed++) {
+    hours(1);
+    await sessions.authenticate(busy.secret);
+  }
+  hours(1);
+  await assert.rejects(sessions.authenticate(busy.secret), refusedAs("unauthenticated"));
+  const stored = await database.db.selectFrom("browser_sessions").selectAll().execute();
+  assert.ok(!JSON.stringify(stored).includes(busy.secret));
 });
