@@ -12,6 +12,14 @@ export const number: Decoder<number> = (value, where) =>
 export const flag: Decoder<boolean> = (value, where) =>
   typeof value === "boolean" ? value : refuse(value, { where, wanted: "true or false" });
 
+/** One of these words. */
+export function oneOf<Word extends string>(...words: readonly Word[]): Decoder<Word> {
+  return (value, where) => {
+    const found = words.find((word) => word === value);
+    return found ?? refuse(value, { where, wanted: `one of ${words.join(", ")}` });
+  };
+}
+
 export const instant: Decoder<Date> = (value, where) => {
   const date = new Date(text(value, where));
   return Number.isNaN(date.getTime()) ? refuse(value, { where, wanted: "a date" }) : date;

@@ -1,4 +1,4 @@
-import { flag, instant, list, nullable, number, record, text } from "./decode.ts";
+import { flag, instant, list, nullable, number, oneOf, record, text } from "./decode.ts";
 import type { Decoder } from "./decode.ts";
 
 /** The parts of the API's replies that commands show. Everything else in a reply is left alone, and `--json` prints it. */
@@ -41,6 +41,8 @@ export interface Addon {
   readonly resource_id: string;
   readonly status: string;
   readonly plan: { readonly name: string; readonly display_name: string };
+  /** Of a change under way. */
+  readonly next_plan: string | null;
   readonly addon_provider: { readonly id: string; readonly name: string };
 }
 
@@ -88,6 +90,27 @@ export interface RetentionVerdict {
   readonly reason: string;
 }
 
+export interface PlanOfChange {
+  readonly name: string;
+  readonly display_name: string;
+  readonly memory_mb: number;
+  readonly recovery_window_days: number;
+}
+
+export interface PlanChange {
+  readonly from: PlanOfChange;
+  readonly to: PlanOfChange;
+  readonly restarts: boolean;
+  readonly backups: readonly {
+    readonly id: string;
+    readonly method: string;
+    readonly size: number | null;
+    readonly created_at: Date;
+    readonly outcome: "goes" | "kept_longer" | "kept_shorter";
+    readonly reason: string;
+  }[];
+}
+
 export interface DatabaseHealth {
   readonly app: string;
   readonly resource_id: string;
@@ -118,6 +141,7 @@ const addon: Decoder<Addon> = record<Addon>({
   resource_id: text,
   status: text,
   plan: record<Addon["plan"]>({ name: text, display_name: text }),
+  next_plan: nullable(text),
   addon_provider: record<Addon["addon_provider"]>({ id: text, name: text }),
 });
 
@@ -148,6 +172,29 @@ const backup: Decoder<Backup> = record<Backup>({
   kept_because: nullable(text),
   error: nullable(
     record<{ code: string; message: string; hint: string | null }>({ code: text, message: text, hint: nullable(text) }),
+  ),
+});
+
+const planOfChange: Decoder<PlanOfChange> = record<PlanOfChange>({
+  name: text,
+  display_name: text,
+  memory_mb: number,
+  recovery_window_days: number,
+});
+
+const planChange: Decoder<PlanChange> = record<PlanChange>({
+  from: planOfChange,
+  to: planOfChange,
+  restarts: flag,
+  backups: list(
+    record<PlanChange["backups"][number]>({
+      id: text,
+      method: text,
+      size: nullable(number),
+      created_at: instant,
+      outcome: oneOf("goes", "kept_longer", "kept_shorter"),
+      reason: text,
+    }),
   ),
 });
 
@@ -254,6 +301,7 @@ export const retentionReply = record<{ retention: RetentionVerdict[] }>({
     }),
   ),
 });
+export const planChangeReply = record<{ plan_change: PlanChange }>({ plan_change: planChange });
 export const archiveReply = record<{ download_url: string }>({ download_url: text });
 export const statusReply = record<{ platform: { version: string; state: string }; databases: DatabaseHealth[] }>({
   platform: record<{ version: string; state: string }>({ version: text, state: text }),

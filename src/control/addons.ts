@@ -196,7 +196,7 @@ function requireProvider(providerId: string): void {
   });
 }
 
-function addonOf(plans: PlanCatalogue, row: AddonFacts): Addon {
+export function addonOf(plans: PlanCatalogue, row: AddonFacts): Addon {
   return {
     id: row.id,
     appId: row.app_id,
@@ -204,6 +204,7 @@ function addonOf(plans: PlanCatalogue, row: AddonFacts): Addon {
     resourceId: row.resource_id,
     status: row.state === "provisioning" ? "provisioning" : "running",
     plan: planNamed(plans, row.plan_name),
+    nextPlanName: row.next_plan_name,
     createdAt: row.created_at,
     provisionedAt: row.provisioned_at,
   };
@@ -225,7 +226,7 @@ export function requirePlan(plans: PlanCatalogue, name: string): BackupPlan {
   });
 }
 
-function planOf(plan: BackupPlan): Plan {
+export function planOf(plan: BackupPlan): Plan {
   return {
     id: plan.name,
     name: plan.name,

@@ -1,4 +1,4 @@
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import { asTidemarkError, TidemarkError } from "../core/errors.ts";
 import type { AddonId } from "../core/ids.ts";
 import { repeat } from "../core/repeat.ts";
@@ -18,6 +18,7 @@ import type { Connection } from "../postgres/connection.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
 import { forgetContinuousBackups, removeContinuousBackups } from "./continuous-removal.ts";
+import { noteFeaturesTaken, reconfigureAgainIfChanged } from "./server-settings-change.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
 import type { OperationHandler, StoreResult } from "./operation-runner.ts";
 import type { AddonTable, DatabaseTable } from "./schema.ts";
@@ -30,7 +31,19 @@ const STATUS_RETRY_MS = 2000;
 /** Another process of this host can take the port that we chose between two statements; then we choose again. */
 const PORT_TRIES_MAX = 20;
 
-type DatabaseRow = Selectable<DatabaseTable> & Pick<Selectable<AddonTable>, "state" | "resource_id" | "plan_name">;
+type DatabaseRow = Selectable<DatabaseTable> &
+  Pick<Selectable<AddonTable>, "state" | "resource_id" | "plan_name" | "next_plan_name"> & {
+    /** Names of what its user has switched on. */
+    readonly features: readonly string[];
+  };
+
+/** One database's server, in the hands of one operation. */
+export interface HostedServer {
+  /** Has it take up what the control database says now; `pendingRestart` names the settings that wait for a restart. */
+  takeUpSettings(): Promise<{ readonly pendingRestart: readonly string[] }>;
+  /** Stops and starts it; `reason` is what its users read meanwhile. `server_start_failed` with its reason when it doesn't run then. */
+  restart(reason: string): Promise<void>;
+}
 
 /** The databases of one machine: makes, runs and removes their servers, and tells the control database how they are. */
 export class DatabaseHost {
@@ -42,6 +55,8 @@ export class DatabaseHost {
   /** Changes of status are stored one after the other, so that the last one stands. */
   #storing: Promise<void> = Promise.resolve();
   readonly #newestStatus = new Map<string, ServerStatus>();
+  /** Why a server is down on purpose, by its id. */
+  readonly #announced = new Map<string, string>();
   #certificates: Promise<void> = Promise.resolve();
   readonly #closing = new AbortController();
   readonly #working = new Map<AddonId, Promise<void>>();
@@ -113,10 +128,40 @@ export class DatabaseHost {
   readonly reconfigure: OperationHandler = ({ operation }) =>
     this.#alone(operation.addon_id, async () => {
       const row = await this.#row(operation.addon_id);
-      await this.#supervise(row);
-      await reconfigureDatabase(this.#host, this.#managed(row));
-      return async () => {};
+      await this.#takeUpSettings(row);
+      return async (transaction) => {
+        await noteFeaturesTaken(transaction, row);
+        await reconfigureAgainIfChanged(this.#context, transaction, row);
+      };
     });
+
+  /** Works on one database's server while no other operation of this host's does. */
+  async withServer<T>(addonId: AddonId, work: (server: HostedServer) => Promise<T>): Promise<T> {
+    return await this.#alone(addonId, () =>
+      work({
+        takeUpSettings: async () => this.#takeUpSettings(await this.#row(addonId)),
+        restart: (reason) => this.#restart(addonId, reason),
+      }),
+    );
+  }
+
+  async #takeUpSettings(row: DatabaseRow): Promise<{ readonly pendingRestart: readonly string[] }> {
+    await this.#supervise(row);
+    return await reconfigureDatabase(this.#host, this.#managed(row));
+  }
+
+  async #restart(addonId: AddonId, reason: string): Promise<void> {
+    this.#announced.set(addonId, reason);
+    try {
+      const status = await this.#supervisor.restart(addonId);
+      if (status.state === "running") return;
+      throw new TidemarkError("server_start_failed", status.reason ?? "The server doesn't run after its restart", {
+        hint: "tidemark logs shows what the server says.",
+      });
+    } finally {
+      this.#announced.delete(addonId);
+    }
+  }
 
   async #provision(addonId: AddonId, signal: AbortSignal): Promise<StoreResult> {
     signal.throwIfAborted();
@@ -191,7 +236,12 @@ export class DatabaseHost {
       .selectFrom("databases")
       .innerJoin("addons", "addons.id", "databases.addon_id")
       .selectAll("databases")
-      .select(["addons.state", "addons.resource_id", "addons.plan_name"])
+      .select(["addons.state", "addons.resource_id", "addons.plan_name", "addons.next_plan_name"])
+      .select(
+        sql<string[]>`array(select name from database_features where addon_id = addons.id order by name)`.as(
+          "features",
+        ),
+      )
       .where("databases.host_id", "=", this.#context.hostId);
   }
 
@@ -206,7 +256,7 @@ export class DatabaseHost {
   }
 
   #managed(row: DatabaseRow): ManagedDatabase {
-    const plan = this.#context.plans.find(row.plan_name);
+    const plan = this.#context.plans.find(row.next_plan_name ?? row.plan_name);
     if (plan === undefined || row.port === null) {
       throw new TidemarkError("bug", `The database ${row.resource_id} has no known plan or no port`);
     }
@@ -218,6 +268,8 @@ export class DatabaseHost {
       memoryBytes: plan.memoryMb * BYTES_PER_MB,
       walProtection: row.wal_protection,
       dataFolderName: row.data_folder,
+      forcesTls: row.features.includes("force-ssl"),
+      isPublic: row.features.includes("publicly-available"),
       hostName: this.#context.hostNameOf(row.resource_id),
     };
   }
@@ -259,7 +311,7 @@ export class DatabaseHost {
 
   async #storeStatus({ id, state, reason }: ServerStatus): Promise<void> {
     const running = state === "running";
-    const why = state === "starting" ? (reason ?? "It is starting") : reason;
+    const why = reason ?? this.#announced.get(id) ?? (state === "starting" ? "It is starting" : null);
     await this.#context.database.db
       .updateTable("databases")
       .set({ status: running ? "running" : "stopped", status_reason: running ? null : (why ?? "It was stopped") })

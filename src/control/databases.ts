@@ -3,12 +3,11 @@ import { planNamed } from "./addons.ts";
 import { configureBackups, readPeriodicBackups } from "./backup-schedule.ts";
 import { readBackups } from "./backup-rows.ts";
 import type { ControlContext } from "./context.ts";
-import { newObjectId } from "../core/ids.ts";
-import { insertOperation } from "./operations.ts";
 import { authenticateDatabaseCaller } from "./identity.ts";
 import type { JwtKey } from "./jwt.ts";
 import type { Database, DatabaseHealth, RecoveryWindow } from "./model.ts";
 import { readRecoveryWindow } from "./recovery-window.ts";
+import { requestReconfiguration } from "./server-settings-change.ts";
 import type { DatabaseCaller, DatabaseService } from "./services.ts";
 
 export function createDatabaseService(context: ControlContext & { readonly jwtKey: JwtKey }): DatabaseService {
@@ -63,10 +62,11 @@ async function showDatabase(context: ControlContext, caller: DatabaseCaller, wor
 }
 
 async function protectDatabase(
-  { database, queue, clock }: ControlContext,
+  context: ControlContext,
   caller: DatabaseCaller,
   { word, protects }: { word: string; protects: RecoveryWindow["protects"] },
 ): Promise<RecoveryWindow> {
+  const { database } = context;
   const addon = await findAddonOfCaller(database.db, caller, word, "manage");
   await database.db.transaction().execute(async (transaction) => {
     await transaction
@@ -74,22 +74,7 @@ async function protectDatabase(
       .set({ wal_protection: protects })
       .where("addon_id", "=", addon.id)
       .execute();
-    const open = await transaction
-      .selectFrom("operations")
-      .select("id")
-      .where("addon_id", "=", addon.id)
-      .where("kind", "=", "reconfigure")
-      // One that has not begun will read what was set here; one that runs may have read it already.
-      .where("state", "=", "scheduled")
-      .executeTakeFirst();
-    if (open !== undefined) return;
-    const operation = await insertOperation(transaction, {
-      id: newObjectId(clock.now()),
-      kind: "reconfigure",
-      addonId: addon.id,
-      requestedBy: caller.principal.userId,
-    });
-    await queue.send(operation, addon.host_id, transaction);
+    await requestReconfiguration(context, transaction, { addon, requestedBy: caller.principal.userId });
   });
   return await readRecoveryWindow(database.db, addon.id);
 }

@@ -15,6 +15,12 @@ export interface Principal {
   readonly address?: string;
 }
 
+/** The caller of the database API: `addonId` null means every addon of the user. */
+export interface DatabaseCaller {
+  readonly principal: Principal;
+  readonly addonId: string | null;
+}
+
 export interface User {
   readonly id: ObjectId;
   readonly username: string;
@@ -68,6 +74,8 @@ export interface Addon {
   readonly resourceId: string;
   readonly status: AddonStatus;
   readonly plan: Plan;
+  /** Name of the plan that a change under way leads to; null while none is. */
+  readonly nextPlanName: string | null;
   readonly createdAt: Date;
   readonly provisionedAt: Date | null;
 }

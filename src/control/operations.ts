@@ -89,14 +89,14 @@ export async function releaseLeases({ db }: ControlDatabase, ownerPrefix: string
     .execute();
 }
 
-/** Adds an operation of the platform's own unless one of its kind is open for the database already; undefined then. */
+/** Adds an operation unless one of its kind is open for the database already; undefined then. */
 export async function insertOperationUnlessOpen(
   db: Db,
-  input: { id: ObjectId; kind: OperationKind; addonId: AddonId },
+  input: { id: ObjectId; kind: OperationKind; addonId: AddonId; requestedBy?: ObjectId | null },
 ): Promise<OperationRow | undefined> {
   return await db
     .insertInto("operations")
-    .values({ id: input.id, kind: input.kind, addon_id: input.addonId })
+    .values({ id: input.id, kind: input.kind, addon_id: input.addonId, requested_by: input.requestedBy ?? null })
     // Names the index `operations_one_open`.
     .onConflict((conflict) =>
       conflict

@@ -1,12 +1,14 @@
 import type { ObjectId } from "../core/ids.ts";
 import type { CollaboratorService } from "./collaborator-service.ts";
 import type { SessionService } from "./session-service.ts";
+import type { PlanChangeService } from "./database-services.ts";
 import type {
   Addon,
   ApiToken,
   App,
   Backup,
   Database,
+  DatabaseCaller,
   DatabaseHealth,
   PeriodicBackups,
   Plan,
@@ -15,6 +17,8 @@ import type {
   User,
   Variable,
 } from "./model.ts";
+
+export type { DatabaseCaller } from "./model.ts";
 
 /**
  * What the faces (HTTP, later SSH) may ask of the platform. Every call authorises by itself: what the caller may not see is `not_found`,
@@ -29,6 +33,7 @@ export interface Services {
   readonly addons: AddonService;
   readonly databases: DatabaseService;
   readonly backups: BackupService;
+  readonly planChanges: PlanChangeService;
 }
 
 export interface IdentityService {
@@ -105,12 +110,6 @@ export interface DatabaseService {
   protect(caller: DatabaseCaller, addon: string, protects: RecoveryWindow["protects"]): Promise<RecoveryWindow>;
   /** All databases of the user, by app and order of creation. */
   health(principal: Principal): Promise<DatabaseHealth[]>;
-}
-
-/** The caller of the database API: `addonId` null means every addon of the user. */
-export interface DatabaseCaller {
-  readonly principal: Principal;
-  readonly addonId: string | null;
 }
 
 export interface BackupService {

@@ -6,7 +6,7 @@ import { byUser } from "./authentication.ts";
 import type { Router } from "./context.ts";
 import { fields, jsonBody, pathName, plainText } from "./validation.ts";
 
-const AddonJson = z
+export const AddonJson = z
   .object({
     id: z.string(),
     app_id: z.string(),
@@ -14,6 +14,7 @@ const AddonJson = z
     type: z.string(),
     status: z.enum(["provisioning", "running", "suspended"]),
     plan: PlanJson,
+    next_plan: z.string().nullable().openapi({ description: "Name of the plan that a change under way leads to" }),
     addon_provider: ProviderJson,
     hds_resource: z.boolean(),
     created_at: timestamp,
@@ -114,7 +115,7 @@ export function registerAddons(router: Router): void {
   });
 }
 
-function viewAddon(addon: Addon): z.infer<typeof AddonJson> {
+export function viewAddon(addon: Addon): z.infer<typeof AddonJson> {
   return {
     id: addon.id,
     app_id: addon.appId,
@@ -122,6 +123,7 @@ function viewAddon(addon: Addon): z.infer<typeof AddonJson> {
     type: POSTGRESQL_PROVIDER.id,
     status: addon.status,
     plan: viewPlan(addon.plan),
+    next_plan: addon.nextPlanName,
     addon_provider: POSTGRESQL_PROVIDER,
     hds_resource: false,
     created_at: addon.createdAt.toISOString(),

@@ -10,6 +10,7 @@ import { registerDatabases } from "./databases.ts";
 import { registerDownloads } from "./downloads.ts";
 import { registerHealth } from "./health.ts";
 import { registerPeriodicBackups } from "./periodic-backups.ts";
+import { registerPlanChanges } from "./plan-changes.ts";
 import { registerRecoveryWindow } from "./recovery-window.ts";
 import { registerRegions } from "./regions.ts";
 import { registerSessions } from "./sessions.ts";
@@ -38,6 +39,7 @@ export function registerRoutes(router: Router): void {
   registerAddons(router);
   // Before those that answer with a backup or none, so that the schema named Backup is the one that is never null.
   registerBackups(router);
+  registerPlanChanges(router);
   registerStatus(router);
   registerDatabases(router);
   registerRecoveryWindow(router);

@@ -2,8 +2,9 @@ import { execFile } from "node:child_process";
 import { rename, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import type { Client } from "pg";
 import type { Clock } from "../core/clock.ts";
-import { systemErrorCode } from "../core/errors.ts";
+import { systemErrorCode, TidemarkError } from "../core/errors.ts";
 import { type Connection, withSession } from "../postgres/connection.ts";
 import { type Programs, choosePrograms, programPath } from "../postgres/programs.ts";
 import { readServerVersion, readSystemIdentifier } from "../postgres/server-facts.ts";
@@ -11,7 +12,7 @@ import { type Authority, ensureServerCertificate } from "./authority.ts";
 import { listDataFolders, pointAtDataFolder } from "./data-folders.ts";
 import { BACKUP_ROLE, type ManagedPasswords, REPLICATION_ROLE, provisionRoles } from "./managed-roles.ts";
 import { prepareRuntimeFolder } from "./runtime-folder.ts";
-import { reloadServer, startServer, stopServer } from "./server.ts";
+import { findServer, reloadServer, startServer, stopServer } from "./server.ts";
 import { type ServerDefinition, superuserConnection } from "./server-definition.ts";
 import { makePassage } from "./server-files.ts";
 import { initServer } from "./server-init.ts";
@@ -44,6 +45,10 @@ export interface ManagedDatabase {
   readonly walProtection: WalProtection;
   /** Name of its data folder, in its own folder. */
   readonly dataFolderName: string;
+  /** Over the network only with TLS. */
+  readonly forcesTls: boolean;
+  /** Other machines may connect, where the server listens for them. */
+  readonly isPublic: boolean;
   /** Name that stands in its URI, when it isn't the address; goes into its certificate. */
   readonly hostName?: string;
 }
@@ -64,13 +69,9 @@ const QUESTION_TIMEOUT_MS = 20_000;
 const REMOVAL_STOP_TIMEOUT_MS = 5_000;
 const WILDCARD_ADDRESSES = new Set(["*", "0.0.0.0", "::"]);
 
-const ACCESS_RULES = [
-  // The word "all" in the database column doesn't match replication: it needs lines of its own.
-  `local replication ${REPLICATION_ROLE} scram-sha-256`,
-  `host replication ${REPLICATION_ROLE} all scram-sha-256`,
-  "local all all scram-sha-256",
-  "host all all all scram-sha-256",
-] as const;
+/** A server reads its configuration within milliseconds; this bounds one that is stopped or starved. */
+const TAKE_UP_TIMEOUT_MS = 30_000;
+const TAKE_UP_POLL_MS = 20;
 
 const execute = promisify(execFile);
 
@@ -133,7 +134,7 @@ export async function prepareManagedServer(host: ManagedHost, database: ManagedD
     port: database.port,
     listenAddresses: host.bind,
     settings: { ...settings, ...tlsSettings(folder) },
-    accessRules: ACCESS_RULES,
+    accessRules: accessRules(database),
   };
 }
 
@@ -146,9 +147,75 @@ export function supervisedDatabase(host: ManagedHost, database: ManagedDatabase)
   };
 }
 
-/** Has a running server read its settings anew; those that only a start sets wait for it. May be called for one that doesn't run. */
-export async function reconfigureDatabase(host: ManagedHost, database: ManagedDatabase): Promise<void> {
-  await reloadServer(await prepareManagedServer(host, database));
+/**
+ * Has a running server take up its settings and access rules, and ends the sessions that the rules no longer allow. Resolves when that is so, with the
+ * names of the settings that only a restart changes. For a server that doesn't run the files are written. `server_not_running` for one that starts or
+ * stops just now.
+ */
+export async function reconfigureDatabase(
+  host: ManagedHost,
+  database: ManagedDatabase,
+): Promise<{ readonly pendingRestart: readonly string[] }> {
+  const server = await prepareManagedServer(host, database);
+  if ((await findServer(server)) === undefined) {
+    await reloadServer(server);
+    return { pendingRestart: [] };
+  }
+  const session = { applicationName: "tidemark reconfigure" };
+  await withSession(superuserConnection(server), session, async (client) => {
+    const before = await configurationTime(client);
+    await reloadServer(server);
+    const deadlineMs = host.clock.now().getTime() + TAKE_UP_TIMEOUT_MS;
+    while ((await configurationTime(client)) === before) {
+      if (host.clock.now().getTime() >= deadlineMs) {
+        throw new TidemarkError("server_not_running", `The server of ${database.name} doesn't read its configuration`);
+      }
+      await host.clock.sleep(TAKE_UP_POLL_MS);
+    }
+  });
+  // A session that begins now was let in by the new rules; one that was let in by the old ones is seen by it.
+  return await withSession(superuserConnection(server), session, async (client) => {
+    await endForbiddenSessions(client, database);
+    return { pendingRestart: await readPendingRestart(client) };
+  });
+}
+
+/** Names of the settings that wait for a restart of the server. */
+export async function readPendingRestart(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    "select name from pg_catalog.pg_settings where pending_restart order by name",
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** When this session last read the configuration, as text that changes each time. */
+async function configurationTime(client: Client): Promise<string> {
+  const { rows } = await client.query<{ time: string }>("select pg_catalog.pg_conf_load_time()::text as time");
+  return rows[0]?.time ?? "";
+}
+
+async function endForbiddenSessions(client: Client, { forcesTls, isPublic }: ManagedDatabase): Promise<void> {
+  await client.query(
+    `select pg_catalog.pg_terminate_backend(pid)
+     from pg_catalog.pg_stat_activity join pg_catalog.pg_stat_ssl using (pid)
+     where client_addr is not null
+       and (($1 and not ssl) or ($2 and not (client_addr <<= '127.0.0.0/8' or client_addr = '::1')))`,
+    [forcesTls, !isPublic],
+  );
+}
+
+/** Lines of pg_hba.conf for everybody but the superuser. */
+export function accessRules({ forcesTls, isPublic }: Pick<ManagedDatabase, "forcesTls" | "isPublic">): string[] {
+  const type = forcesTls ? "hostssl" : "host";
+  // `samehost` is every address of this machine: tunnels and what else reaches the database from here.
+  const from = isPublic ? "all" : "samehost";
+  return [
+    // The word "all" in the database column doesn't match replication: it needs lines of its own.
+    `local replication ${REPLICATION_ROLE} scram-sha-256`,
+    `${type} replication ${REPLICATION_ROLE} ${from} scram-sha-256`,
+    "local all all scram-sha-256",
+    `${type} all all ${from} scram-sha-256`,
+  ];
 }
 
 /** Renews the server's certificate when its end is near and has the server read it. For a daily call. */

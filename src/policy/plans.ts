@@ -77,7 +77,8 @@ export interface PlanCatalogue {
  * @param added the operator's own, listed behind ours; names differ from ours and from each other, and the positions given are not looked at.
  */
 export function planCatalogue(added: readonly BackupPlan[] = []): PlanCatalogue {
-  const all = [...SHIPPED_PLANS, ...added].map((each, index) => ({ ...each, position: index + 1 }));
+  const behind = added.map((each, index) => Object.assign({}, each, { position: SHIPPED_PLANS.length + index + 1 }));
+  const all = [...SHIPPED_PLANS, ...behind];
   const byName = new Map(all.map((each) => [each.name, each]));
   return { all, find: (name) => byName.get(name) };
 }

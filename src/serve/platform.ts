@@ -5,6 +5,7 @@ import type { ControlContext, Secrets } from "../control/context.ts";
 import { DatabaseHost } from "../control/database-host.ts";
 import { OperationRunner } from "../control/operation-runner.ts";
 import { releaseLeases } from "../control/operations.ts";
+import { changePlanHandler } from "../control/plan-changes.ts";
 import { openPlatformKeys } from "../control/platform-row.ts";
 import { queueName } from "../control/queue.ts";
 import { makeSample } from "../control/sample.ts";
@@ -191,7 +192,12 @@ async function startDatabaseHost(
     clock,
     logger,
     owner: leaseOwner("host", home),
-    handlers: { provision: host.provision, reconfigure: host.reconfigure, remove: host.remove },
+    handlers: {
+      provision: host.provision,
+      reconfigure: host.reconfigure,
+      remove: host.remove,
+      change_plan: changePlanHandler(context, host),
+    },
   });
   stack.defer(() => runner.close());
   await context.queue.work(queueName("provision", home.hostId), HOST_OPERATIONS_MAX, (id) => runner.run(id));
@@ -245,5 +251,6 @@ function guardServices(services: Services): Services {
     addons: guardService(services.addons),
     databases: guardService(services.databases),
     backups: guardService(services.backups),
+    planChanges: guardService(services.planChanges),
   };
 }

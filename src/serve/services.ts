@@ -7,6 +7,7 @@ import type { ControlContext } from "../control/context.ts";
 import { createDatabaseService } from "../control/databases.ts";
 import { createDownloadLinks } from "../control/download-links.ts";
 import { createIdentityService } from "../control/identity.ts";
+import { createPlanChangeService } from "../control/plan-changes.ts";
 import type { PlatformKeys } from "../control/platform-row.ts";
 import { createTunnelService } from "../control/tunnels.ts";
 import type { TunnelService } from "../control/tunnel-service.ts";
@@ -28,6 +29,7 @@ export function createServices(
     addons: createAddonService({ ...context, jwtKey }),
     databases: createDatabaseService({ ...context, jwtKey }),
     backups: createBackupService({ ...context, links, openArchive }),
+    planChanges: createPlanChangeService(context),
   };
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Collaborator } from "../../src/control/collaborator-service.ts";
 import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../src/control/model.ts";
+import type { PlanChange } from "../../src/control/database-services.ts";
 import type { DatabaseCaller, Download, Services } from "../../src/control/services.ts";
 import type { BrowserSession } from "../../src/control/session-service.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
@@ -20,6 +21,7 @@ const AT = new Date("2026-11-22T14:00:00.123Z");
 export const APP_ID = objectId("0193512a0000aaaaaaaaaaaa");
 export const BACKUP_ID = objectId("0193512a0000bbbbbbbbbbbb");
 export const ADDON_ID = addonId("ad-0f5c9a3e-2f6d-4a55-9c1b-3f1f5b8f6a01");
+const OTHER_PLAN = "postgresql-business-512";
 export const SIGNATURE = "good-signature";
 
 export const ARCHIVE = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 7919) % 251));
@@ -58,6 +60,7 @@ const addon: Addon = {
   resourceId: "my_app_4553",
   status: "running",
   plan,
+  nextPlanName: null,
   createdAt: AT,
   provisionedAt: AT,
 };
@@ -92,7 +95,18 @@ export const BACKUP: Backup = {
 
 /** A platform of one user, one app, one database and one backup that answers at once and keeps nothing: what the face makes of it is what is tested. */
 export function inMemoryServices(overrides: Partial<Services> = {}): Services {
-  return { identity, sessions, apps, collaborators, addons, databases, backups, ...overrides };
+  return {
+    identity,
+    sessions,
+    apps,
+    collaborators,
+    addons,
+    databases,
+    backups,
+    planChanges,
+    // One a line.
+    ...overrides,
+  };
 }
 
 function known(ok: boolean, what: string): void {
@@ -282,7 +296,7 @@ const backups: Services["backups"] = {
   list: async (_caller, id, { plan: asked } = {}) => {
     knownAddon(id);
     if (asked === undefined || asked === plan.name) return [BACKUP];
-    if (asked !== "postgresql-business-512")
+    if (asked !== OTHER_PLAN)
       throw new TidemarkError("invalid_fields", "There is no such plan", { fields: { plan: ["is unknown"] } });
     return [{ ...BACKUP, retention: { isKept: false, keptUntil: null, reason: "The plan keeps none" } }];
   },
@@ -302,6 +316,33 @@ const backups: Services["backups"] = {
     if (signature !== SIGNATURE) throw new TidemarkError("link_expired", "This download address has expired");
     oneBackup(backupId);
     return download(readArchive);
+  },
+};
+
+const planChange: PlanChange = {
+  from: { ...plan, recoveryWindowDays: 7 },
+  to: { ...plan, id: OTHER_PLAN, name: OTHER_PLAN, displayName: "Business 512M", recoveryWindowDays: 7 },
+  restarts: false,
+  backups: [{ backup: BACKUP, outcome: "goes", reason: "The plan keeps none", keptUntil: null }],
+};
+
+function knownPlan(planId: string | null): void {
+  if (planId === OTHER_PLAN || planId === null) return;
+  throw new TidemarkError("invalid_fields", "There is no such plan", { fields: { plan_id: ["is unknown"] } });
+}
+
+const planChanges: Services["planChanges"] = {
+  preview: async (_principal, name, id, planId) => {
+    knownApp(name);
+    knownAddon(id);
+    knownPlan(planId);
+    return planChange;
+  },
+  begin: async (_principal, name, id, planId) => {
+    knownApp(name);
+    knownAddon(id);
+    knownPlan(planId);
+    return { addon, change: planChange };
   },
 };
 

@@ -58,6 +58,7 @@ const ADDON = {
   type: "postgresql",
   status: "running",
   plan: PLAN,
+  next_plan: null,
   addon_provider: PROVIDER,
   hds_resource: false,
   created_at: AT,

@@ -38,6 +38,8 @@ async function makeDatabase(machine: ManagedHost, change: Partial<ManagedDatabas
     memoryBytes: 512 * 1024 * 1024,
     walProtection: "database",
     dataFolderName: "data",
+    forcesTls: false,
+    isPublic: false,
     ...change,
   };
 }

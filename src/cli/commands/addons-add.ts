@@ -44,7 +44,11 @@ export const addonsAdd: CommandSpec = {
   },
 };
 
-async function findPlan(client: ApiClient, { provider, plan }: { provider: string; plan: string }): Promise<string> {
+/** A plan's id by its name or id; `not_found` when the provider has none of this name. */
+export async function findPlan(
+  client: ApiClient,
+  { provider, plan }: { provider: string; plan: string },
+): Promise<string> {
   const { plans } = (await client.get(route`/v1/addon_providers/${provider}/plans`, plansReply)).value;
   const found = plans.find(({ name, id }) => name === plan || id === plan);
   if (found !== undefined) return found.id;

@@ -4,6 +4,7 @@ import { addonsInfo } from "./addons-info.ts";
 import { addonsList } from "./addons-list.ts";
 import { addonsPlans } from "./addons-plans.ts";
 import { addonsRemove } from "./addons-remove.ts";
+import { addonsUpgrade } from "./addons-upgrade.ts";
 import { apps } from "./apps.ts";
 import { backups } from "./backups.ts";
 import { backupsCancel } from "./backups-cancel.ts";
@@ -63,6 +64,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   addonsPlans,
   addonsAdd,
   addonsInfo,
+  addonsUpgrade,
   addonsRemove,
   backups,
   backupsConfig,
