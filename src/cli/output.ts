@@ -15,6 +15,8 @@ export interface Output {
   warning(text: string): void;
   /** The result itself, as it is: a table, a variable's value, a file's name. */
   result(text: string): void;
+  /** A grey line on standard error: about the result, and no part of it. */
+  note(text: string): void;
   /** What `--json` prints. */
   json(body: unknown): void;
   /** ` !     text` on standard error, and the hint on a line of its own. */
@@ -53,6 +55,9 @@ export function createOutput(options: OutputOptions): Output {
     info: (text) => sayLine(`       ${printable(text)}`),
     warning: (text) => sayLine(`${paint(people, "  /!\\  ", "yellow")}${printable(text)}`),
     result: (text) => sayLine(text),
+    note: (text) => {
+      if (!json && !silent) streams.stderr.write(`${paint(streams.stderr, printable(text), "gray")}\n`);
+    },
     json: (body) => {
       if (json && !silent && body !== undefined) streams.stdout.write(`${JSON.stringify(body, null, 2)}\n`);
     },

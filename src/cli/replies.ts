@@ -120,6 +120,21 @@ export interface DatabaseHealth {
   readonly last_good_backup: Backup | null;
 }
 
+/** One line of a timeline. */
+export interface Event {
+  readonly type: string;
+  readonly title: string;
+  readonly text: string;
+  readonly created_at: Date;
+  readonly user: { readonly username: string; readonly email: string };
+  /** In the audit only. */
+  readonly address: string | null;
+}
+
+interface Pages {
+  readonly pagination: { readonly current_page: number; readonly total_pages: number };
+}
+
 const user: Decoder<User> = record<User>({ id: text, username: text, email: text });
 
 const token: Decoder<Token> = record<Token>({
@@ -302,6 +317,21 @@ export const retentionReply = record<{ retention: RetentionVerdict[] }>({
   ),
 });
 export const planChangeReply = record<{ plan_change: PlanChange }>({ plan_change: planChange });
+export const eventsReply = record<{ events: Event[]; meta: Pages }>({
+  events: list(
+    record<Event>({
+      type: text,
+      title: text,
+      text,
+      created_at: instant,
+      user: record<Event["user"]>({ username: text, email: text }),
+      address: nullable(text),
+    }),
+  ),
+  meta: record<Pages>({
+    pagination: record<Pages["pagination"]>({ current_page: number, total_pages: number }),
+  }),
+});
 export const archiveReply = record<{ download_url: string }>({ download_url: text });
 export const statusReply = record<{ platform: { version: string; state: string }; databases: DatabaseHealth[] }>({
   platform: record<{ version: string; state: string }>({ version: text, state: text }),

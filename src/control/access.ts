@@ -129,6 +129,12 @@ export async function listAddonsOfUser(
   return rows.filter(({ role }) => hasRight(role, right));
 }
 
+/** `forbidden` for everybody but the owner of the platform. */
+export function requirePlatformOwner({ isPlatformOwner }: Principal): void {
+  if (isPlatformOwner) return;
+  throw new TidemarkError("forbidden", "This is for the owner of the platform");
+}
+
 export function hasRight(role: AppRole, right: Right): boolean {
   return RIGHTS[role].includes(right);
 }

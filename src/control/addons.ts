@@ -6,7 +6,7 @@ import { newSchedule } from "../policy/backup-schedule.ts";
 import type { BackupPlan, PlanCatalogue } from "../policy/plans.ts";
 import { type AddonFacts, type AppRow, findAddon, findApp, LIVE_STATES, listAddons } from "./access.ts";
 import type { ControlContext, Secrets } from "./context.ts";
-import { databaseOfAddon, placeOfAddon, recordEvent } from "./events.ts";
+import { recordDatabaseEvent } from "./events.ts";
 import { signJwt, type JwtKey } from "./jwt.ts";
 import type { Addon, Plan, Principal } from "./model.ts";
 import { insertOperation, requestCancel } from "./operations.ts";
@@ -78,13 +78,8 @@ export async function beginRemoval(
     requestedBy: principal.userId,
   });
   await queue.send(operation, addon.host_id, transaction);
-  await recordEvent(transaction, {
-    type: "delete_addon",
-    data: { ...databaseOfAddon(addon), plan_name: addon.plan_name },
-    actor: principal,
-    at: clock.now(),
-    place: placeOfAddon(addon),
-  });
+  const data = { plan_name: addon.plan_name };
+  await recordDatabaseEvent(transaction, addon, { type: "delete_addon", data, actor: principal, at: clock.now() });
 }
 
 async function createAddon(
@@ -124,13 +119,8 @@ async function createAddon(
     });
     await context.queue.send(operation, context.hostId, transaction);
     const made = { id, resource_id: place.resourceId, app_id: app.id, app_name: app.name };
-    await recordEvent(transaction, {
-      type: "new_addon",
-      data: { ...databaseOfAddon(made), plan_name: plan.name },
-      actor: principal,
-      at: context.clock.now(),
-      place: placeOfAddon(made),
-    });
+    const event = { type: "new_addon", data: { plan_name: plan.name }, actor: principal } as const;
+    await recordDatabaseEvent(transaction, made, { ...event, at: context.clock.now() });
     return place;
   });
   const addon = addonOf(context.plans, await findAddon(context.database.db, app, id));

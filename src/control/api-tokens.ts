@@ -78,21 +78,23 @@ export async function listApiTokens({ db }: ControlDatabase, userId: ObjectId): 
   return rows.map(apiTokenOf);
 }
 
-/** Ends the token and every login made from it. `not_found` when the user has none of this id. */
+/** Ends the token and every login made from it, and tells its name. `not_found` when the user has none of this id. */
 export async function removeApiToken(
   { db }: ControlDatabase,
   input: { userId: ObjectId; tokenId: string },
-): Promise<void> {
-  const { numDeletedRows } = await db
+): Promise<string> {
+  const removed = await db
     .deleteFrom("api_tokens")
     .where("id", "=", input.tokenId)
     .where("user_id", "=", input.userId)
+    .returning("name")
     .executeTakeFirst();
-  if (numDeletedRows === 0n) {
+  if (removed === undefined) {
     throw new TidemarkError("not_found", `There is no API token "${input.tokenId}"`, {
       hint: "tidemark tokens lists yours.",
     });
   }
+  return removed.name;
 }
 
 function hashSecret(secret: string): Buffer {

@@ -13,6 +13,7 @@ import type { PlanCatalogue } from "../policy/plans.ts";
 import { deleteLogicalBackup } from "../repository/logical-backups.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { ControlContext } from "./context.ts";
+import { readEventAddon, recordDatabaseEvent } from "./events.ts";
 import type { OperationHandler } from "./operation-runner.ts";
 import type { ControlSchema, OperationState } from "./schema.ts";
 
@@ -102,7 +103,14 @@ async function beginRemovals(
     .set({ removal_began_at: sql<Date>`now()` })
     .where(sql<string>`id`, "in", ids)
     .execute();
-  for (const { id, reason } of going) logger.info({ addon: addonId, backup: id, reason }, "a backup goes");
+  const addon = await readEventAddon(transaction, addonId);
+  const methods = new Map(facts.backups.map(({ id, method }) => [id, method]));
+  for (const { id, reason } of going) {
+    logger.info({ addon: addonId, backup: id, reason }, "a backup goes");
+    const data = { backup_id: id, backup_method: methods.get(id) ?? "periodic", reason };
+    const event = { type: "database_backup_removed", data, actor: "platform", at: clock.now() } as const;
+    await recordDatabaseEvent(transaction, addon, event);
+  }
 }
 
 /** The second look, beside policy's own: a database that exists never loses its last good backup. */

@@ -7,6 +7,7 @@ import { type AddonFacts, findAddonOfCaller } from "./access.ts";
 import { insertBackup } from "./backups.ts";
 import type { ControlContext, SchedulingContext } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
+import { recordDatabaseEvent } from "./events.ts";
 import type { PeriodicBackups } from "./model.ts";
 import type { ControlSchema } from "./schema.ts";
 import type { DatabaseCaller } from "./services.ts";
@@ -82,6 +83,9 @@ export async function configureBackups(
       })
       .where("addon_id", "=", addon.id)
       .execute();
+    const data = { enabled: changed.isEnabled, hour_utc: changed.hourUtc };
+    const event = { type: "database_backups_configured", data, actor: caller.principal } as const;
+    await recordDatabaseEvent(transaction, addon, { ...event, at: clock.now() });
   });
 }
 

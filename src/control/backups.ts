@@ -8,6 +8,7 @@ import { readBackup, readBackups } from "./backup-rows.ts";
 import type { ControlContext, SchedulingContext } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
 import type { DownloadLinks } from "./download-links.ts";
+import { type EventActor, recordDatabaseEvent } from "./events.ts";
 import type { Backup, BackupRetention } from "./model.ts";
 import { insertOperation, requestCancel } from "./operations.ts";
 import type { ControlSchema } from "./schema.ts";
@@ -32,7 +33,7 @@ export function createBackupService(
     },
     async create(caller, word) {
       const addon = await findAddonOfCaller(db, caller, word, "operate");
-      return await scheduleBackup(context, { addon, method: "manual", requestedBy: caller.principal.userId });
+      return await scheduleBackup(context, { addon, method: "manual", actor: caller.principal });
     },
     async show(caller, backupId) {
       const backup = await findBackup(context, caller, { backupId, right: "read" });
@@ -45,6 +46,9 @@ export function createBackupService(
       const addon = await findAddonWithBackups(db, caller, word, "operate");
       if (backup.addonId !== addon.id) throw backupNotFound(backupId);
       requireDone(backup);
+      const data = { backup_id: backup.id, backup_method: backup.method };
+      const event = { type: "database_backup_downloaded", data, actor: caller.principal } as const;
+      await recordDatabaseEvent(db, addon, { ...event, at: context.clock.now() });
       return context.links.sign(backup.id);
     },
     async openDownload(input) {
@@ -64,16 +68,22 @@ function withRetention(backup: Backup, verdicts: ReadonlyMap<string, BackupReten
 /** Starts a backup that somebody asked for. `backup_running` names the one that is open already. */
 export async function scheduleBackup(
   context: ControlContext,
-  input: { addon: AddonFacts; method: "manual"; requestedBy: ObjectId | null },
+  { addon, method, actor }: { addon: AddonFacts; method: "manual"; actor: EventActor },
 ): Promise<Backup> {
   const { db } = context.database;
-  requireRunning(input.addon);
+  requireRunning(addon);
+  const requestedBy = actor === "platform" ? null : actor.userId;
   let id: ObjectId;
   try {
-    id = await db.transaction().execute((transaction) => insertBackup(context, transaction, { ...input, night: null }));
+    id = await db.transaction().execute(async (transaction) => {
+      const made = await insertBackup(context, transaction, { addon, method, night: null, requestedBy });
+      const event = { type: "database_backup_requested", actor, at: context.clock.now() } as const;
+      await recordDatabaseEvent(transaction, addon, { ...event, data: { backup_id: made, backup_method: method } });
+      return made;
+    });
   } catch (error) {
     if (violatedConstraint(error, UNIQUE_VIOLATION) !== "operations_one_open") throw error;
-    throw await backupRunning(context, input.addon);
+    throw await backupRunning(context, addon);
   }
   const backup = await readBackup(db, id);
   if (backup === undefined) throw new TidemarkError("bug", `The backup "${id}" that was just stored is gone`);
@@ -145,7 +155,13 @@ async function cancelBackup(
   if (backup.endedAt !== null) {
     throw new TidemarkError("conflict", `The backup ${backupId} has ended already, as "${backup.status}"`);
   }
-  await requestCancel(db, operationId, new TidemarkError("cancelled", `Cancelled by ${caller.principal.username}`));
+  await db.transaction().execute(async (transaction) => {
+    const reason = new TidemarkError("cancelled", `Cancelled by ${caller.principal.username}`);
+    await requestCancel(transaction, operationId, reason);
+    const data = { backup_id: backup.id, backup_method: backup.method };
+    const event = { type: "database_backup_cancelled", data, actor: caller.principal } as const;
+    await recordDatabaseEvent(transaction, addon, { ...event, at: context.clock.now() });
+  });
   return await findBackup(context, caller, { backupId, right: "operate" });
 }
 

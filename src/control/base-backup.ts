@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import type { Insertable } from "kysely";
+import type { Insertable, Transaction } from "kysely";
 import { captureBaseBackup, type WalRange } from "../capture/base-backup.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { isObjectId, newObjectId, type AddonId } from "../core/ids.ts";
@@ -15,7 +15,8 @@ import type { LineageId } from "../repository/physical-layout.ts";
 import { isWalStored } from "../repository/wal-inventory.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
-import type { BaseBackupTable } from "./schema.ts";
+import { readEventAddon, recordDatabaseEvent } from "./events.ts";
+import type { BaseBackupTable, ControlSchema } from "./schema.ts";
 import type { OperationHandler, OperationWork, StoreResult } from "./operation-runner.ts";
 
 /** How often the stream's progress is looked at while a finished copy waits for its last write-ahead log. */
@@ -91,7 +92,7 @@ export function baseBackupHandler(
     const manifest =
       committed ?? (await capture(context, { source, lineage, label, work, rateBytes: place.baseBackupRateBytes }));
     reportSuspectPages(work, manifest);
-    return storeBaseBackup(addonId, manifest);
+    return storeBaseBackup(addonId, manifest, context.clock.now());
   };
 }
 
@@ -235,7 +236,7 @@ function reportSuspectPages({ logger }: OperationWork, { suspectPages }: BaseBac
   logger.error({ count: suspectPages.count, pages: suspectPages.named }, "pages with a wrong checksum were copied");
 }
 
-function storeBaseBackup(addonId: AddonId, manifest: BaseBackupManifest): StoreResult {
+function storeBaseBackup(addonId: AddonId, manifest: BaseBackupManifest, at: Date): StoreResult {
   return async (transaction) => {
     await transaction.insertInto("base_backups").values(baseBackupRow(addonId, manifest)).execute();
     await transaction
@@ -244,7 +245,24 @@ function storeBaseBackup(addonId: AddonId, manifest: BaseBackupManifest): StoreR
       .where("addon_id", "=", addonId)
       .where("lineage", "=", manifest.lineage)
       .execute();
+    await recordBaseBackup(transaction, { addonId, manifest, at });
   };
+}
+
+async function recordBaseBackup(
+  transaction: Transaction<ControlSchema>,
+  { addonId, manifest, at }: { addonId: AddonId; manifest: BaseBackupManifest; at: Date },
+): Promise<void> {
+  const addon = await readEventAddon(transaction, addonId);
+  const event = { actor: "platform", at } as const;
+  const data = { base_backup_id: manifest.backupId, ended_at: manifest.finishedAt };
+  await recordDatabaseEvent(transaction, addon, { ...event, type: "database_base_backup_succeeded", data });
+  const { count, named } = manifest.suspectPages;
+  if (count === 0) return;
+  const [first] = named;
+  const where = first === undefined ? "" : `, the first is page ${first.page} of "${first.path}"`;
+  const damage = `pages with a wrong checksum were copied: ${count}${where}`;
+  await recordDatabaseEvent(transaction, addon, { ...event, type: "database_damage_found", data: { damage } });
 }
 
 /** A committed base backup's row in the index. */

@@ -5,6 +5,7 @@ import { type ContinuousRetentionPlan, planContinuousRetention } from "../policy
 import { expireBaseBackup, expireWal } from "../repository/physical-expiry.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
 import type { ControlContext } from "./context.ts";
+import { readEventAddon, recordDatabaseEvent } from "./events.ts";
 
 /**
  * Removes what a database's recovery window no longer needs: base backups by their manifests first, then log. Policy decides by the index;
@@ -14,12 +15,17 @@ export async function expireContinuousBackups(
   context: ControlContext,
   { addonId, archive, signal }: { addonId: AddonId; archive: PhysicalArchive; signal: AbortSignal },
 ): Promise<void> {
-  const { logger, database } = context;
+  const { logger, database, clock } = context;
   const plan = await readPlan(context, addonId);
   for (const { id, isKept, reason } of plan.verdicts) {
     if (isKept || !isObjectId(id)) continue;
     await expireBaseBackup(archive, id, signal);
-    await database.db.deleteFrom("base_backups").where("id", "=", id).execute();
+    await database.db.transaction().execute(async (transaction) => {
+      await transaction.deleteFrom("base_backups").where("id", "=", id).execute();
+      const data = { base_backup_id: id, reason };
+      const event = { type: "database_base_backup_removed", data, actor: "platform", at: clock.now() } as const;
+      await recordDatabaseEvent(transaction, await readEventAddon(transaction, addonId), event);
+    });
     logger.info({ addon: addonId, baseBackup: id, reason }, "a base backup was removed");
   }
   for (const [lineage, floor] of plan.walFloors) {

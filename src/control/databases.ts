@@ -3,6 +3,7 @@ import { planNamed } from "./addons.ts";
 import { configureBackups, readPeriodicBackups } from "./backup-schedule.ts";
 import { readBackups } from "./backup-rows.ts";
 import type { ControlContext } from "./context.ts";
+import { recordDatabaseEvent } from "./events.ts";
 import { authenticateDatabaseCaller } from "./identity.ts";
 import type { JwtKey } from "./jwt.ts";
 import type { Database, DatabaseHealth, RecoveryWindow } from "./model.ts";
@@ -75,6 +76,8 @@ async function protectDatabase(
       .where("addon_id", "=", addon.id)
       .execute();
     await requestReconfiguration(context, transaction, { addon, requestedBy: caller.principal.userId });
+    const event = { type: "database_protection_changed", data: { protects }, actor: caller.principal } as const;
+    await recordDatabaseEvent(transaction, addon, { ...event, at: context.clock.now() });
   });
   return await readRecoveryWindow(database.db, addon.id);
 }

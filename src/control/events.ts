@@ -65,15 +65,35 @@ export async function recordEvent(db: Db, event: EventToRecord): Promise<void> {
     .execute();
 }
 
-type Addon = Pick<AddonFacts, "id" | "resource_id" | "app_id" | "app_name">;
+/** Types of events about one database. */
+type DatabaseEventType = {
+  [Type in EventType]: EventData[Type] extends EventDatabase ? Type : never;
+}[EventType];
+
+/** An event about one database, without what its addon tells. */
+export type DatabaseEventToRecord = {
+  [Type in DatabaseEventType]: Pick<Extract<EventToRecord, { type: Type }>, "type" | "actor" | "at"> & {
+    readonly data: Omit<EventData[Type], keyof EventDatabase>;
+  };
+}[DatabaseEventType];
+
+/** As `recordEvent`, for an event about this addon's database. */
+export async function recordDatabaseEvent(db: Db, addon: EventAddon, event: DatabaseEventToRecord): Promise<void> {
+  const data = { ...databaseOfAddon(addon), ...event.data };
+  // Each member of the one union is a member of the other without the addon's part, which was put back.
+  await recordEvent(db, { ...event, data, place: placeOfAddon(addon) } as EventToRecord);
+}
+
+/** What events tell of an addon. `AddonFacts` fits. */
+export type EventAddon = Pick<AddonFacts, "id" | "resource_id" | "app_id" | "app_name">;
 
 /** Where an event about this addon belongs. */
-export function placeOfAddon(addon: Addon): EventPlace {
+export function placeOfAddon(addon: EventAddon): EventPlace {
   return { appId: addon.app_id, appName: addon.app_name, addonId: addon.id, resourceId: addon.resource_id };
 }
 
 /** The part of an event's data that says which database. */
-export function databaseOfAddon(addon: Pick<Addon, "id" | "resource_id">): EventDatabase {
+export function databaseOfAddon(addon: Pick<EventAddon, "id" | "resource_id">): EventDatabase {
   return {
     addon_uuid: addon.id,
     addon_name: PROVIDER_NAME,
@@ -83,7 +103,7 @@ export function databaseOfAddon(addon: Pick<Addon, "id" | "resource_id">): Event
 }
 
 /** As `AddonFacts`, as far as events need them: of any addon, removed ones too. For work that knows an addon's id only. */
-export async function readEventAddon(db: Db, addonId: string): Promise<Addon> {
+export async function readEventAddon(db: Db, addonId: string): Promise<EventAddon> {
   return await db
     .selectFrom("addons")
     .innerJoin("apps", "apps.id", "addons.app_id")

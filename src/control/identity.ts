@@ -2,9 +2,11 @@ import type { Clock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
 import { createApiToken, listApiTokens, removeApiToken, useApiToken } from "./api-tokens.ts";
 import type { ControlDatabase } from "./database.ts";
+import type { ObjectId } from "../core/ids.ts";
+import { recordEvent } from "./events.ts";
 import { type JwtKey, signJwt, verifyJwt } from "./jwt.ts";
 import { clearLoginFailures, loginKeys, noteLoginFailure, refuseTooManyFailures } from "./login-limits.ts";
-import type { Principal } from "./model.ts";
+import type { Principal, User } from "./model.ts";
 import { passwordMatches } from "./passwords.ts";
 import type { DatabaseCaller, IdentityService } from "./services.ts";
 import { findUser, insertUser, loadPrincipal, userOf } from "./users.ts";
@@ -42,12 +44,39 @@ export function createIdentityService(context: IdentityContext): IdentityService
       if (!principal.isPlatformOwner) {
         throw new TidemarkError("forbidden", "Only the owner of the platform may create users");
       }
-      return await insertUser(database, clock, { ...input, isPlatformOwner: false });
+      return await createUser(context, principal, input);
     },
     listTokens: (principal) => listApiTokens(database, principal.userId),
-    createToken: (principal, { name }) => createApiToken(database, clock, { userId: principal.userId, name }),
-    removeToken: (principal, tokenId) => removeApiToken(database, { userId: principal.userId, tokenId }),
+    createToken: (principal, { name }) =>
+      database.db.transaction().execute(async (db) => {
+        const within = { ...database, db };
+        const token = await createApiToken(within, clock, { userId: principal.userId, name });
+        const data = { token_id: token.id, token_name: token.name };
+        await recordEvent(db, { type: "new_token", data, actor: principal, at: clock.now() });
+        return token;
+      }),
+    removeToken: (principal, tokenId) =>
+      database.db.transaction().execute(async (db) => {
+        const within = { ...database, db };
+        const name = await removeApiToken(within, { userId: principal.userId, tokenId });
+        const data = { token_id: tokenId, token_name: name };
+        await recordEvent(db, { type: "delete_token", data, actor: principal, at: clock.now() });
+      }),
   };
+}
+
+async function createUser(
+  { database, clock }: IdentityContext,
+  principal: Principal,
+  input: { username: string; email: string; fullname: string; password: string },
+): Promise<User> {
+  return await database.db.transaction().execute(async (db) => {
+    const user = await insertUser({ ...database, db }, clock, { ...input, isPlatformOwner: false });
+    const data = { username: user.username, email: user.email };
+    const event = { type: "new_user", data, actor: principal, subjectUserId: user.id } as const;
+    await recordEvent(db, { ...event, at: clock.now() });
+    return user;
+  });
 }
 
 /** Whom a token of the database API stands for: an addon token opens one addon, a user's JWT all of that user. */
@@ -57,16 +86,33 @@ export async function authenticateDatabaseCaller(context: IdentityContext, beare
 }
 
 async function authenticatePassword(
-  { database, clock }: IdentityContext,
+  context: IdentityContext,
   input: { identifier: string; password: string; address: string },
 ): Promise<Principal> {
+  const { database, clock } = context;
   const keys = loginKeys(input);
   await refuseTooManyFailures(database, clock, keys);
   const user = await findUser(database, input.identifier);
   if (!(await passwordMatches(input.password, user?.password_hash)) || user === undefined) {
     await noteLoginFailure(database, clock, keys);
+    await recordLoginFailure(context, { user, address: input.address });
     throw new TidemarkError("unauthenticated", "Wrong user name or password");
   }
   await clearLoginFailures(database, keys);
-  return await loadPrincipal(database, { userId: user.id, apiTokenId: null });
+  const principal = await loadPrincipal(database, { userId: user.id, apiTokenId: null });
+  const actor = { ...principal, address: input.address };
+  const data = { remote_ip: input.address, method: "password" } as const;
+  await recordEvent(database.db, { type: "login_success", data, actor, at: clock.now() });
+  return principal;
+}
+
+/** Nobody has proved to be the user, so nobody is the actor; the name that was typed may be a password, and is kept nowhere. */
+async function recordLoginFailure(
+  { database, clock }: IdentityContext,
+  { user, address }: { user: { readonly id: ObjectId } | undefined; address: string },
+): Promise<void> {
+  const data = { remote_ip: address, method: "password" } as const;
+  const subject = user === undefined ? {} : { subjectUserId: user.id };
+  const event = { type: "login_failure", data, actor: "platform", at: clock.now() } as const;
+  await recordEvent(database.db, { ...event, ...subject });
 }

@@ -9,6 +9,7 @@ import { writeDatabaseKey } from "../repository/database-keys.ts";
 import { type LogicalManifest, readLogicalManifest } from "../repository/logical-manifest.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
+import { readEventActor, readEventAddon, recordDatabaseEvent } from "./events.ts";
 import type { OperationHandler, OperationWork, StoreResult } from "./operation-runner.ts";
 import { insertOperationUnlessOpen } from "./operations.ts";
 
@@ -31,14 +32,14 @@ export function logicalBackupHandler(context: ControlContext, place: LogicalBack
     const object = { databaseId: backup.addonId, backupId: backup.id };
     const readCommitted = () => readLogicalManifest(place.repository, object, identity, { signal: work.signal });
     const committed = await readCommitted();
-    if (committed !== undefined) return storeManifest(context, backup, committed);
+    if (committed !== undefined) return storeManifest(context, { work, backup }, committed);
     try {
-      return storeManifest(context, backup, await capture(context, place, { backup, work }));
+      return storeManifest(context, { work, backup }, await capture(context, place, { backup, work }));
     } catch (error) {
       // A worker that was thought dead has committed meanwhile: its backup is as good.
       const other = isErrorCode(error, "object_exists") ? await readCommitted() : undefined;
       if (other === undefined) throw error;
-      return storeManifest(context, backup, other);
+      return storeManifest(context, { work, backup }, other);
     }
   };
 }
@@ -124,7 +125,11 @@ async function endLeftoverDumps(
 }
 
 /** The backup is there, so an older one may go: that is an operation of its own, which no backup waits for. */
-function storeManifest({ clock, queue }: ControlContext, backup: Request, manifest: LogicalManifest): StoreResult {
+function storeManifest(
+  { clock, queue }: ControlContext,
+  { work: { operation }, backup }: { work: OperationWork; backup: Request },
+  manifest: LogicalManifest,
+): StoreResult {
   return async (transaction) => {
     await transaction
       .updateTable("backups")
@@ -142,5 +147,20 @@ function storeManifest({ clock, queue }: ControlContext, backup: Request, manife
       addonId: backup.addonId,
     });
     if (expiry !== undefined) await queue.send(expiry, backup.hostId, transaction);
+    const addon = await readEventAddon(transaction, backup.addonId);
+    const at = clock.now();
+    await recordDatabaseEvent(transaction, addon, {
+      type: "database_backup_succeeded",
+      data: {
+        backup_id: backup.id,
+        backup_method: backup.method,
+        backup_status: "done",
+        started_at: operation.started_at?.toISOString() ?? null,
+        ended_at: at.toISOString(),
+        error: null,
+      },
+      actor: await readEventActor(transaction, operation.requested_by),
+      at,
+    });
   };
 }

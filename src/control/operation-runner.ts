@@ -42,6 +42,14 @@ export interface OperationRunnerOptions {
   /** Who holds the leases: unique for each process and start. */
   readonly owner: string;
   readonly handlers: Readonly<Partial<Record<OperationKind, OperationHandler>>>;
+  /** Stores what follows from a failure for good, in the transaction that ends the operation as failed. */
+  readonly onFailed?: (transaction: Transaction<ControlSchema>, failure: OperationFailure) => Promise<void>;
+}
+
+export interface OperationFailure {
+  readonly operation: OperationRow;
+  readonly error: TidemarkError;
+  readonly at: Date;
 }
 
 /** Runs operations under a lease: claims, beats, ends. Several runs go on at once. */
@@ -123,7 +131,12 @@ export class OperationRunner {
     const fields = { code: error.code, error: error.message, cause: causeOf(error), next: end?.state };
     if (end?.state === "error") log.error(fields, "operation failed");
     else log.warn(fields, "operation is interrupted");
-    if (end !== undefined) await lease.end(end);
+    if (end === undefined) return;
+    const { onFailed, clock } = this.#options;
+    const at = clock.now();
+    await lease.end(end, async (transaction) => {
+      if (end.state === "error") await onFailed?.(transaction, { operation, error, at });
+    });
   }
 }
 

@@ -104,7 +104,7 @@ async function loadSample(connection: Connection, signal: AbortSignal): Promise<
 async function backUpSample({ context, say, signal }: SampleOptions, addon: AddonFacts): Promise<void> {
   const { db } = context.database;
   let [backup] = await readBackups(db, { addonId: addon.id, limit: 1 });
-  backup ??= await scheduleBackup(context, { addon, method: "manual", requestedBy: null });
+  backup ??= await scheduleBackup(context, { addon, method: "manual", actor: "platform" });
   while (backup !== undefined && backup.endedAt === null) {
     await context.clock.sleep(POLL_MS, signal);
     [backup] = await readBackups(db, { addonId: addon.id, limit: 1 });

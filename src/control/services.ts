@@ -2,6 +2,7 @@ import type { ObjectId } from "../core/ids.ts";
 import type { CollaboratorService } from "./collaborator-service.ts";
 import type { SessionService } from "./session-service.ts";
 import type { PlanChangeService } from "./database-services.ts";
+import type { EventService } from "./event-service.ts";
 import type {
   Addon,
   ApiToken,
@@ -34,6 +35,7 @@ export interface Services {
   readonly databases: DatabaseService;
   readonly backups: BackupService;
   readonly planChanges: PlanChangeService;
+  readonly events: EventService;
 }
 
 export interface IdentityService {

@@ -110,12 +110,12 @@ export async function noteLineage(
     .execute();
 }
 
-/** Notes a hole in the log; the last moment before it is what could be restored until now. */
+/** Notes a hole in the log; the last moment before it is what could be restored until now. False when it was noted before. */
 export async function noteGap(
   db: Db,
   gap: { addonId: AddonId; lineage: string; timeline: number; from: Lsn; to: Lsn },
-): Promise<void> {
-  await db
+): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await db
     .insertInto("wal_gaps")
     .columns(["addon_id", "lineage", "timeline", "from_lsn", "to_lsn", "last_recoverable_at", "found_at"])
     .expression((row) =>
@@ -133,7 +133,8 @@ export async function noteGap(
         .where("addon_id", "=", gap.addonId),
     )
     .onConflict((conflict) => conflict.doNothing())
-    .execute();
+    .executeTakeFirst();
+  return numInsertedOrUpdatedRows === 1n;
 }
 
 /** Asks for a base backup at once, and says why. */

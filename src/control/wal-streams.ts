@@ -1,3 +1,4 @@
+import type { Kysely } from "kysely";
 import { Client } from "pg";
 import type { Clock } from "../core/clock.ts";
 import { asTidemarkError } from "../core/errors.ts";
@@ -16,6 +17,8 @@ import { REPLICATION_SLOT } from "../instances/managed-database.ts";
 import { type ContinuousPlace, openContinuousSource } from "./base-backup.ts";
 import type { ControlContext } from "./context.ts";
 import { readKnownBranches } from "./timelines.ts";
+import { type DatabaseEventToRecord, readEventAddon, recordDatabaseEvent } from "./events.ts";
+import type { ControlSchema } from "./schema.ts";
 import { ServerTimes } from "./server-times.ts";
 import {
   claimWalStreams,
@@ -212,8 +215,14 @@ class Stream {
       case "gap": {
         const { timeline, lsn } = incident.to;
         this.#logger.error({ from: formatLsn(incident.from), to: formatLsn(lsn) }, "write-ahead log was lost");
-        await noteGap(db, { addonId, lineage: incident.lineage, timeline, from: incident.from, to: lsn });
-        await wantBaseBackup(db, { addonId, reason: "Write-ahead log was lost" });
+        const gap = { addonId, lineage: incident.lineage, timeline, from: incident.from, to: lsn };
+        await db.transaction().execute(async (transaction) => {
+          await wantBaseBackup(transaction, { addonId, reason: "Write-ahead log was lost" });
+          // A receiver that begins anew may meet the same hole.
+          if (!(await noteGap(transaction, gap))) return;
+          const data = { from_lsn: formatLsn(gap.from), to_lsn: formatLsn(gap.to) };
+          await this.#record(transaction, { type: "database_wal_lost", data });
+        });
         return;
       }
       case "lineage begun": {
@@ -223,7 +232,11 @@ class Stream {
           { reason: incident.reason, explanation: incident.explanation },
           "the server has another history",
         );
-        await wantBaseBackup(db, { addonId, reason: `The server has another history: ${incident.explanation}` });
+        const { explanation } = incident;
+        await db.transaction().execute(async (transaction) => {
+          await wantBaseBackup(transaction, { addonId, reason: `The server has another history: ${explanation}` });
+          await this.#record(transaction, { type: "database_history_changed", data: { explanation } });
+        });
         return;
       }
       case "store failing":
@@ -233,12 +246,22 @@ class Stream {
           `stream of write-ahead log: ${incident.kind}`,
         );
         return;
-      case "log unreadable":
+      case "log unreadable": {
         this.#logger.error({ at: formatLsn(incident.at), reason: incident.reason }, "write-ahead log can't be read");
+        const damage = `write-ahead log at ${formatLsn(incident.at)} can't be read: ${incident.reason}`;
+        await this.#record(db, { type: "database_damage_found", data: { damage } });
         return;
+      }
       case "store works again":
         this.#logger.info({}, "stream of write-ahead log: store works again");
     }
+  }
+
+  async #record(db: Kysely<ControlSchema>, event: Pick<DatabaseEventToRecord, "type" | "data">): Promise<void> {
+    const addon = await readEventAddon(db, this.#addonId);
+    const at = this.#context.clock.now();
+    // Type and data came as one member of the union.
+    await recordDatabaseEvent(db, addon, { ...event, actor: "platform", at } as DatabaseEventToRecord);
   }
 }
 

@@ -8,6 +8,7 @@ import { registerCollaborators } from "./collaborators.ts";
 import type { FaceEnv, Router } from "./context.ts";
 import { registerDatabases } from "./databases.ts";
 import { registerDownloads } from "./downloads.ts";
+import { registerEvents } from "./events.ts";
 import { registerHealth } from "./health.ts";
 import { registerPeriodicBackups } from "./periodic-backups.ts";
 import { registerPlanChanges } from "./plan-changes.ts";
@@ -40,6 +41,7 @@ export function registerRoutes(router: Router): void {
   // Before those that answer with a backup or none, so that the schema named Backup is the one that is never null.
   registerBackups(router);
   registerPlanChanges(router);
+  registerEvents(router);
   registerStatus(router);
   registerDatabases(router);
   registerRecoveryWindow(router);

@@ -252,5 +252,6 @@ function guardServices(services: Services): Services {
     databases: guardService(services.databases),
     backups: guardService(services.backups),
     planChanges: guardService(services.planChanges),
+    events: guardService(services.events),
   };
 }

@@ -6,6 +6,7 @@ import { createCollaboratorService } from "../control/collaborators.ts";
 import type { ControlContext } from "../control/context.ts";
 import { createDatabaseService } from "../control/databases.ts";
 import { createDownloadLinks } from "../control/download-links.ts";
+import { createEventService } from "../control/event-pages.ts";
 import { createIdentityService } from "../control/identity.ts";
 import { createPlanChangeService } from "../control/plan-changes.ts";
 import type { PlatformKeys } from "../control/platform-row.ts";
@@ -30,6 +31,7 @@ export function createServices(
     databases: createDatabaseService({ ...context, jwtKey }),
     backups: createBackupService({ ...context, links, openArchive }),
     planChanges: createPlanChangeService(context),
+    events: createEventService(context),
   };
 }
 

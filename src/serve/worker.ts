@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { expireBackupsHandler } from "../control/backup-retention.ts";
 import { baseBackupHandler } from "../control/base-backup.ts";
 import { logicalBackupHandler } from "../control/logical-backup.ts";
+import { recordOperationFailure } from "../control/operation-failures.ts";
 import { OperationRunner } from "../control/operation-runner.ts";
 import { RepositoryUpkeep } from "../control/repository-upkeep.ts";
 import { queueName } from "../control/queue.ts";
@@ -43,6 +44,7 @@ export async function serveWorker({ config, clock, signals }: ServeOptions): Pro
       base_backup: baseBackupHandler(context, { ...place, baseBackupRateBytes: config.baseBackupRateBytes }),
       expire_backups: expireBackupsHandler(context, repository),
     },
+    onFailed: recordOperationFailure,
   });
   const streams = new WalStreams(context, {
     ...place,

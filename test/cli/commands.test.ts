@@ -75,6 +75,22 @@ test("apps, addons, plans, regions, tokens and status print tables", async () =>
   );
 });
 
+test("timelines print a line for each event, and which page it is on standard error", async () => {
+  const line =
+    "* Sun Nov 22 2026 14:00:00 UTC - Database Backup Failed - Manual backup b1 for addon 'PostgreSQL' (my_app_4553) failed";
+  const app = await runCli(["-a", "my-app", "timeline", "--page", "2", "--per-page", "20"], { environment });
+  assert.deepEqual(app, {
+    exitCode: 0,
+    stdout: `${line} <Tidemark (platform)>\n`,
+    stderr: "Page: 2, Last Page: 3\n",
+  });
+  const own = await runCli(["user-timeline"], { environment });
+  assert.deepEqual(own, { exitCode: 0, stdout: "", stderr: "Page: 1, Last Page: 1\n" });
+  const all = await runCli(["audit", "--user", "alice"], { environment });
+  assert.equal(all.stdout, `${line} <alice (alice@example.com)>\n       from 192.0.2.7\n`);
+  assert.equal((await runCli(["user-timeline", "--page", "0"], { environment })).exitCode, 2);
+});
+
 test("env prints aliases as they are, env-get follows them", async () => {
   assert.match(
     await print(["-a", "my-app", "env"]),

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Collaborator } from "../../src/control/collaborator-service.ts";
+import type { AuditedEvent } from "../../src/control/event-service.ts";
 import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../src/control/model.ts";
 import type { PlanChange } from "../../src/control/database-services.ts";
 import type { DatabaseCaller, Download, Services } from "../../src/control/services.ts";
@@ -105,6 +106,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     backups,
     planChanges,
     // One a line.
+    events,
     ...overrides,
   };
 }
@@ -343,6 +345,34 @@ const planChanges: Services["planChanges"] = {
     knownAddon(id);
     knownPlan(planId);
     return { addon, change: planChange };
+  },
+};
+
+const EVENT: AuditedEvent = {
+  id: objectId("0193512a0000dddddddddddd"),
+  type: "database_backup_failed",
+  createdAt: AT,
+  appId: APP_ID,
+  appName: app.name,
+  resourceId: addon.resourceId,
+  actor: null,
+  data: { backup_id: BACKUP_ID },
+  title: "Database Backup Failed",
+  text: "Manual backup b1 for addon 'PostgreSQL' (my_app_4553) failed",
+  address: null,
+  apiTokenId: null,
+};
+
+const events: Services["events"] = {
+  ofApp: async (_principal, name, page) => {
+    knownApp(name);
+    return { ...page, items: [EVENT], totalCount: 41 };
+  },
+  ofUser: async (_principal, page) => ({ ...page, items: [], totalCount: 0 }),
+  audit: async (principal, _filter, page) => {
+    if (!principal.isPlatformOwner) throw new TidemarkError("forbidden", "This is for the owner of the platform");
+    const actor = { id: user.id, username: user.username, email: user.email };
+    return { ...page, items: [{ ...EVENT, actor, address: "192.0.2.7", apiTokenId: "t1" }], totalCount: 1 };
   },
 };
 

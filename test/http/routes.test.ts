@@ -451,6 +451,61 @@ describe("the database API", () => {
   });
 });
 
+describe("events", () => {
+  const EVENT = {
+    id: "0193512a0000dddddddddddd",
+    app_id: APP_ID,
+    app_name: "my-app",
+    resource_id: "my_app_4553",
+    created_at: AT,
+    user: { id: "", username: "Tidemark", email: "platform" },
+    type: "database_backup_failed",
+    type_data: { backup_id: BACKUP_ID },
+    title: "Database Backup Failed",
+    text: "Manual backup b1 for addon 'PostgreSQL' (my_app_4553) failed",
+  };
+
+  test("GET /v1/apps/APP/events answers a page and where it stands", async () => {
+    assert.deepEqual(await answerOf(await face.request("/v1/apps/my-app/events?page=2&per_page=20")), {
+      status: 200,
+      body: {
+        events: [EVENT],
+        meta: {
+          pagination: { current_page: 2, prev_page: 1, next_page: 3, total_pages: 3, total_count: 41, per_page: 20 },
+        },
+      },
+    });
+    assert.equal((await face.request("/v1/apps/other/events")).status, 404);
+  });
+
+  test("GET /v1/events answers the first of 30 where nothing is asked, and one empty page when there is nothing", async () => {
+    const pagination = {
+      current_page: 1,
+      prev_page: null,
+      next_page: null,
+      total_pages: 1,
+      total_count: 0,
+      per_page: 30,
+    };
+    assert.deepEqual(await answerOf(await face.request("/v1/events?")), {
+      status: 200,
+      body: { events: [], meta: { pagination } },
+    });
+  });
+
+  test("a page that can't be is refused", async () => {
+    for (const query of ["page=0", "page=x", "page=1.5", "per_page=101", "per_page=-1", "page=1e9"])
+      assert.equal((await face.request(`/v1/events?${query}`)).status, 422, query);
+  });
+
+  test("GET /v1/platform/audit tells address and token too", async () => {
+    const { status, body } = await answerOf(await face.request("/v1/platform/audit?user=alice"));
+    const user = { id: OWNER_ID, username: "alice", email: "alice@example.com" };
+    assert.equal(status, 200);
+    assert.deepEqual(pick(body, "events"), [{ ...EVENT, user, address: "192.0.2.7", api_token_id: "t1" }]);
+  });
+});
+
 describe("status", () => {
   test("GET /v1/status tells platform and databases", async () => {
     assert.deepEqual(await answerOf(await face.request("/v1/status")), {

@@ -6,6 +6,7 @@ import { addonsPlans } from "./addons-plans.ts";
 import { addonsRemove } from "./addons-remove.ts";
 import { addonsUpgrade } from "./addons-upgrade.ts";
 import { apps } from "./apps.ts";
+import { audit } from "./audit.ts";
 import { backups } from "./backups.ts";
 import { backupsCancel } from "./backups-cancel.ts";
 import { backupsConfig } from "./backups-config.ts";
@@ -32,9 +33,11 @@ import { restore } from "./restore.ts";
 import { retentionPreview } from "./retention-preview.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
+import { timeline } from "./timeline.ts";
 import { tokens } from "./tokens.ts";
 import { tokensCreate } from "./tokens-create.ts";
 import { tokensRemove } from "./tokens-remove.ts";
+import { userTimeline } from "./user-timeline.ts";
 import { usersCreate } from "./users-create.ts";
 import { whoami } from "./whoami.ts";
 
@@ -49,6 +52,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   tokensCreate,
   tokensRemove,
   usersCreate,
+  userTimeline,
   apps,
   create,
   destroy,
@@ -59,6 +63,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   collaboratorsAccept,
   env,
   envGet,
+  timeline,
   addons,
   addonsList,
   addonsPlans,
@@ -75,6 +80,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   databasePitrConfig,
   retentionPreview,
   status,
+  audit,
   regions,
   serve,
   ownerResetPassword,
