@@ -4,6 +4,8 @@ import type pg from "pg";
 import type { Clock } from "../core/clock.ts";
 import { asTidemarkError, TidemarkError } from "../core/errors.ts";
 import { withSession, type Connection } from "../postgres/connection.ts";
+import { LOCK_POLL_MS, lockTimeout, watchLocks, type Blocker } from "../postgres/lock-watch.ts";
+import type { ProgramPlace } from "../postgres/running-program.ts";
 import { logicalManifestKey } from "../repository/layout.ts";
 import {
   archiveName,
@@ -22,8 +24,7 @@ import type { Repository } from "../repository/repository.ts";
 import type { ByteStream } from "../stream/byte-stream.ts";
 import type { ParallelGzip } from "../stream/gzip.ts";
 import { checkDump, type DumpContents } from "./logical-check.ts";
-import { startDump, type ProgramPlace } from "./logical-dump.ts";
-import { LOCK_POLL_MS, lockTimeout, watchLocks, type Blocker } from "./logical-lock-watch.ts";
+import { startDump } from "./logical-dump.ts";
 
 /** A dump that waits for a lock makes others wait behind it; after this it gives way. */
 export const LOCK_WAIT_TIMEOUT_MS = 30_000;
@@ -191,7 +192,7 @@ async function storeDump(
     signal: watchEnd.signal,
     onLook(found) {
       blocker = found;
-      if (found !== undefined && found.waitedMs >= limitMs) giveUp.abort(lockTimeout(found, limitMs));
+      if (found !== undefined && found.waitedMs >= limitMs) giveUp.abort(lockTimeout("dump", found, limitMs));
     },
   }).catch((error: unknown) => {
     // The dump doesn't need the watch; without it a lock wait still ends, by pg_dump's own limit, but unexplained.
@@ -247,7 +248,7 @@ async function* counted(dump: ByteStream, onProgress: LogicalBackupCall["onProgr
 function explained(error: unknown, blocker: Blocker | undefined, limitMs: number): unknown {
   const waitedFully = blocker !== undefined && blocker.waitedMs + 2 * LOCK_POLL_MS >= limitMs;
   const failure: TidemarkError = asTidemarkError(error);
-  return failure.code === "dump_failed" && waitedFully ? lockTimeout(blocker, limitMs) : error;
+  return failure.code === "dump_failed" && waitedFully ? lockTimeout("dump", blocker, limitMs) : error;
 }
 
 function describeArchive(archive: StoredArchive): Omit<LogicalManifest["archive"], "sha256" | "storedSha256"> {

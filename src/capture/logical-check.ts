@@ -1,8 +1,8 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { systemErrorCode, TidemarkError } from "../core/errors.ts";
+import { programFailure, startProgram, type ProgramPlace, type RunningProgram } from "../postgres/running-program.ts";
 import type { ByteStream } from "../stream/byte-stream.ts";
-import { programFailure, startProgram, type ProgramPlace, type RunningProgram } from "./logical-dump.ts";
 
 /** What pg_restore found in a dump. */
 export interface DumpContents {
