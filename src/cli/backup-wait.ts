@@ -8,7 +8,7 @@ import { route } from "./transport.ts";
 import type { Reply } from "./transport.ts";
 
 /** How often the state of a backup is asked for. */
-const POLL_INTERVAL_MS = 1000;
+export const POLL_INTERVAL_MS = 1000;
 /** A platform that restarts is back long before; one that isn't is reported. */
 const OUTAGE_MAX_MS = 60_000;
 /** Longest wait for another's backup to end before ours can start. A dump that takes longer needs a look, not a queue. */
@@ -54,7 +54,8 @@ function describe(backup: Backup): string {
   return `Waiting for the backup to finish${read}`;
 }
 
-async function askPatiently<T>(call: CommandCall, ask: () => Promise<T>): Promise<T> {
+/** Asks again while the platform can't be reached, for as long as a restart takes. */
+export async function askPatiently<T>(call: CommandCall, ask: () => Promise<T>): Promise<T> {
   const giveUpMs = call.clock.now().getTime() + OUTAGE_MAX_MS;
   for (;;) {
     try {

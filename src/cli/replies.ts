@@ -73,6 +73,32 @@ export interface Backup {
   readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
 }
 
+export interface LogicalRestore {
+  readonly id: string;
+  readonly resource_id: string;
+  readonly backup_id: string;
+  readonly status: string;
+  readonly progress_bytes: number | null;
+  readonly total_bytes: number | null;
+  readonly counts: LogicalRestoreCounts | null;
+  readonly objects: readonly LogicalRestoreObject[] | null;
+  readonly created_at: Date;
+  readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
+}
+
+interface LogicalRestoreCounts {
+  readonly restored: number;
+  readonly failed: number;
+  readonly kept: number;
+  readonly unknown: number;
+}
+
+export interface LogicalRestoreObject {
+  readonly object: string;
+  readonly outcome: string;
+  readonly reason: string | null;
+}
+
 export interface PeriodicBackups {
   readonly enabled: boolean;
   readonly scheduled_at: readonly number[];
@@ -231,6 +257,20 @@ export interface Collaborator {
 }
 
 const collaboratorFields = { id: text, email: text, username: text, status: text, is_limited: nullable(flag) };
+const logicalRestore: Decoder<LogicalRestore> = record<LogicalRestore>({
+  id: text,
+  resource_id: text,
+  backup_id: text,
+  status: text,
+  progress_bytes: nullable(number),
+  total_bytes: nullable(number),
+  counts: nullable(record<LogicalRestoreCounts>({ restored: number, failed: number, kept: number, unknown: number })),
+  objects: nullable(list(record<LogicalRestoreObject>({ object: text, outcome: text, reason: nullable(text) }))),
+  created_at: instant,
+  error: nullable(
+    record<{ code: string; message: string; hint: string | null }>({ code: text, message: text, hint: nullable(text) }),
+  ),
+});
 
 interface Variable {
   readonly name: string;
@@ -286,6 +326,10 @@ export const addonTokenReply = record<{ addon: { token: string } }>({
 export const databaseReply = record<{ database: Database }>({ database });
 export const backupsReply = record<{ database_backups: Backup[] }>({ database_backups: list(backup) });
 export const backupReply = record<{ database_backup: Backup }>({ database_backup: backup });
+export const logicalRestoreReply = record<{ logical_restore: LogicalRestore }>({ logical_restore: logicalRestore });
+export const logicalRestoresReply = record<{ logical_restores: LogicalRestore[] }>({
+  logical_restores: list(logicalRestore),
+});
 export const recoveryWindowReply = record<{ recovery_window: RecoveryWindow }>({
   recovery_window: record<RecoveryWindow>({
     earliest_recoverable_at: nullable(text),

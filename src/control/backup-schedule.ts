@@ -121,7 +121,7 @@ async function readReady(
             .selectFrom("operations")
             .select("operations.id")
             .whereRef("operations.addon_id", "=", "databases.addon_id")
-            .where("operations.kind", "=", "logical_backup")
+            .where("operations.kind", "in", ["logical_backup", "logical_restore"])
             .where("operations.state", "in", ["scheduled", "running"]),
         ),
       ),

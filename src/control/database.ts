@@ -6,6 +6,7 @@ import type { Logger } from "../core/logger.ts";
 import * as foundation from "./migrations/0001-foundation.ts";
 import * as continuous from "./migrations/0002-continuous.ts";
 import * as schedule from "./migrations/0003-schedule.ts";
+import * as logicalRestores from "./migrations/0005-logical-restores.ts";
 import * as events from "./migrations/0006-events.ts";
 import * as people from "./migrations/0007-people.ts";
 import * as pointInTime from "./migrations/0004-point-in-time.ts";
@@ -24,6 +25,7 @@ const MIGRATIONS: Record<string, Migration> = {
   "0001-foundation": foundation,
   "0002-continuous": continuous,
   "0003-schedule": schedule,
+  "0005-logical-restores": logicalRestores,
   "0006-events": events,
   "0007-people": people,
   "0004-point-in-time": pointInTime,

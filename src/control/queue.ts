@@ -13,8 +13,8 @@ const POLLING_INTERVAL_SECONDS = 2;
 
 /** The queues. Those of a host are its own, since only it can touch its servers. */
 export function queueName(kind: OperationKind, hostId: string): string {
-  // Whoever can take backups can remove them.
-  if (kind === "logical_backup" || kind === "expire_backups") return "logical-backup";
+  // Whoever can take backups can remove them, and restore them.
+  if (kind === "logical_backup" || kind === "expire_backups" || kind === "logical_restore") return "logical-backup";
   if (kind === "base_backup") return "base-backup";
   // Data folders are made by a worker of the host's machine.
   if (kind === "pitr_plan" || kind === "pitr_restore" || kind === "pitr_undo") return `restore-${hostId}`;

@@ -1,5 +1,6 @@
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType, Selectable } from "kysely";
 import type { AddonId, ObjectId } from "../core/ids.ts";
+import type { LogicalRestoreObject } from "./logical-restore-service.ts";
 import type { UtcDay } from "../policy/utc-day.ts";
 
 /** The control database's tables as kysely sees them; `migrations/` makes them. Every instant is `timestamptz`, every size bytes. */
@@ -15,6 +16,8 @@ export interface ControlSchema {
   backups: BackupTable;
   database_features: DatabaseFeatureTable;
   maintenances: MaintenanceTable;
+  logical_restores: LogicalRestoreTable;
+  restore_rates: RestoreRateTable;
   lineages: LineageTable;
   base_backups: BaseBackupTable;
   wal_gaps: WalGapTable;
@@ -143,6 +146,7 @@ export type OperationKind =
   | "maintain"
   | "remove"
   | "logical_backup"
+  | "logical_restore"
   | "base_backup"
   | "expire_backups"
   | "pitr_plan"
@@ -211,6 +215,34 @@ export interface MaintenanceTable {
   created_at: Generated<Date>;
   started_at: Date | null;
   ended_at: Date | null;
+}
+
+/** A restore of a dump into a database. Its state is its operation's. */
+export interface LogicalRestoreTable {
+  id: ObjectId;
+  operation_id: ObjectId;
+  /** The database that it goes into. */
+  addon_id: AddonId;
+  source_addon_id: AddonId;
+  backup_id: string;
+  /** Of the dump; null until it was opened. */
+  total_bytes: number | null;
+  /** How many objects ended how; null until the end of an attempt that came to its end. */
+  restored: number | null;
+  failed: number | null;
+  kept: number | null;
+  unknown: number | null;
+  /** The objects, failures first. Written as JSON text. */
+  objects: ColumnType<readonly LogicalRestoreObject[] | null, string | null | undefined, string | null>;
+  created_at: Date;
+}
+
+/** How fast a host restored lately. */
+export interface RestoreRateTable {
+  host_id: string;
+  fetch_bytes_per_second: number;
+  replay_bytes_per_second: number;
+  measured_at: Date;
 }
 
 /** One history of a database's cluster; see the repository's lineages. */

@@ -3,6 +3,7 @@ import type { CollaboratorService } from "./collaborator-service.ts";
 import type { SessionService } from "./session-service.ts";
 import type { PlanChangeService } from "./database-services.ts";
 import type { EventService } from "./event-service.ts";
+import type { LogicalRestoreService } from "./logical-restore-service.ts";
 import type {
   Addon,
   ApiToken,
@@ -36,6 +37,7 @@ export interface Services {
   readonly backups: BackupService;
   readonly planChanges: PlanChangeService;
   readonly events: EventService;
+  readonly logicalRestores: LogicalRestoreService;
 }
 
 export interface IdentityService {

@@ -112,6 +112,12 @@ export const ERROR_TABLE = {
     "No stored base backup and write-ahead log reach the moment that was asked for",
   ),
   recovery_failed: row("permanent", 500, 1, "A restored folder didn't recover to the position that was planned"),
+  restore_incomplete: row(
+    "permanent",
+    500,
+    1,
+    "Some objects of a dump could not be restored; the restore's report says which and why",
+  ),
   restore_refused: row(
     "user",
     409,

@@ -10,6 +10,7 @@ import { registerDatabases } from "./databases.ts";
 import { registerDownloads } from "./downloads.ts";
 import { registerEvents } from "./events.ts";
 import { registerHealth } from "./health.ts";
+import { registerLogicalRestores } from "./logical-restores.ts";
 import { registerPeriodicBackups } from "./periodic-backups.ts";
 import { registerPlanChanges } from "./plan-changes.ts";
 import { registerRecoveryWindow } from "./recovery-window.ts";
@@ -40,6 +41,7 @@ export function registerRoutes(router: Router): void {
   registerAddons(router);
   // Before those that answer with a backup or none, so that the schema named Backup is the one that is never null.
   registerBackups(router);
+  registerLogicalRestores(router);
   registerPlanChanges(router);
   registerEvents(router);
   registerStatus(router);

@@ -253,5 +253,6 @@ function guardServices(services: Services): Services {
     backups: guardService(services.backups),
     planChanges: guardService(services.planChanges),
     events: guardService(services.events),
+    logicalRestores: guardService(services.logicalRestores),
   };
 }

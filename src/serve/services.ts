@@ -9,6 +9,7 @@ import { createDownloadLinks } from "../control/download-links.ts";
 import { createEventService } from "../control/event-pages.ts";
 import { createIdentityService } from "../control/identity.ts";
 import { createPlanChangeService } from "../control/plan-changes.ts";
+import { createLogicalRestoreService } from "../control/logical-restores.ts";
 import type { PlatformKeys } from "../control/platform-row.ts";
 import { createTunnelService } from "../control/tunnels.ts";
 import type { TunnelService } from "../control/tunnel-service.ts";
@@ -32,6 +33,7 @@ export function createServices(
     backups: createBackupService({ ...context, links, openArchive }),
     planChanges: createPlanChangeService(context),
     events: createEventService(context),
+    logicalRestores: createLogicalRestoreService(context),
   };
 }
 

@@ -3,6 +3,7 @@ import { expireBackupsHandler } from "../control/backup-retention.ts";
 import { baseBackupHandler } from "../control/base-backup.ts";
 import { logicalBackupHandler } from "../control/logical-backup.ts";
 import { recordOperationFailure } from "../control/operation-failures.ts";
+import { logicalRestoreHandler } from "../control/logical-restore.ts";
 import { OperationRunner } from "../control/operation-runner.ts";
 import { RepositoryUpkeep } from "../control/repository-upkeep.ts";
 import { queueName } from "../control/queue.ts";
@@ -42,6 +43,7 @@ export async function serveWorker({ config, clock, signals }: ServeOptions): Pro
     handlers: {
       logical_backup: logicalBackupHandler(context, place),
       base_backup: baseBackupHandler(context, { ...place, baseBackupRateBytes: config.baseBackupRateBytes }),
+      logical_restore: logicalRestoreHandler(context, place),
       expire_backups: expireBackupsHandler(context, repository),
     },
     onFailed: recordOperationFailure,

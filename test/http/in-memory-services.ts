@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Collaborator } from "../../src/control/collaborator-service.ts";
 import type { AuditedEvent } from "../../src/control/event-service.ts";
+import type { LogicalRestore } from "../../src/control/logical-restore-service.ts";
 import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../src/control/model.ts";
 import type { PlanChange } from "../../src/control/database-services.ts";
 import type { DatabaseCaller, Download, Services } from "../../src/control/services.ts";
@@ -105,6 +106,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     databases,
     backups,
     planChanges,
+    logicalRestores,
     // One a line.
     events,
     ...overrides,
@@ -373,6 +375,55 @@ const events: Services["events"] = {
     if (!principal.isPlatformOwner) throw new TidemarkError("forbidden", "This is for the owner of the platform");
     const actor = { id: user.id, username: user.username, email: user.email };
     return { ...page, items: [{ ...EVENT, actor, address: "192.0.2.7", apiTokenId: "t1" }], totalCount: 1 };
+  },
+};
+
+export const LOGICAL_RESTORE: LogicalRestore = {
+  id: objectId("0193512a0000dddddddddddd"),
+  addonId: ADDON_ID,
+  resourceId: addon.resourceId,
+  sourceAddonId: ADDON_ID,
+  backupId: BACKUP_ID,
+  operationId: objectId("0193512a0000eeeeeeeeeeee"),
+  status: "error",
+  progressBytes: 1_000_000,
+  totalBytes: 2_000_000,
+  counts: { restored: 1, failed: 1, kept: 0, unknown: 0 },
+  objects: [
+    { object: "TABLE public orders", outcome: "failed", reason: 'ERROR:  relation "orders" already exists' },
+    { object: "TABLE public lines", outcome: "restored", reason: null },
+  ],
+  createdAt: AT,
+  startedAt: AT,
+  endedAt: AT,
+  error: { code: "restore_incomplete", message: "1 of 2 objects could not be restored", hint: null },
+};
+
+const logicalRestores: Services["logicalRestores"] = {
+  create: async (_caller, id, { backupId, to }) => {
+    knownAddon(id);
+    oneBackup(backupId);
+    if (to !== null) knownAddon(to);
+    const begun = {
+      status: "scheduled",
+      counts: null,
+      objects: null,
+      startedAt: null,
+      endedAt: null,
+      error: null,
+    } as const;
+    return { ...LOGICAL_RESTORE, ...begun };
+  },
+  list: async (_caller, id) => {
+    knownAddon(id);
+    return [{ ...LOGICAL_RESTORE, objects: null }];
+  },
+  show: async (_caller, id) => {
+    known(id === LOGICAL_RESTORE.id, "restore");
+    return LOGICAL_RESTORE;
+  },
+  async cancel(asked, id) {
+    return await this.show(asked, id);
   },
 };
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { pick } from "../harness/pick.ts";
-import { ADDON_ID, ALICE, APP_ID, ARCHIVE, BACKUP_ID, SIGNATURE } from "./in-memory-services.ts";
+import { ADDON_ID, ALICE, APP_ID, ARCHIVE, BACKUP_ID, LOGICAL_RESTORE, SIGNATURE } from "./in-memory-services.ts";
 import { basic, bearer, openFace } from "./open-face.ts";
 
 const AT = "2026-11-22T14:00:00.123Z";
@@ -413,6 +413,31 @@ describe("the database API", () => {
     assert.deepEqual(other.body, { retention: [{ ...verdict, kept: false, reason: "The plan keeps none" }] });
     const unknown = await answerOf(await face.request(`${path}?plan=tiny`, asAddon));
     assert.equal(unknown.status, 422);
+  });
+
+  test("restores of backups are begun, listed, shown with their objects, and cancelled", async () => {
+    const post = { ...asAddon, method: "POST" };
+    const { id, objects, counts } = LOGICAL_RESTORE;
+    const path = `/api/databases/${ADDON_ID}/backups/${BACKUP_ID}/restore`;
+    for (const to of [undefined, null, ADDON_ID]) {
+      const { status, body } = await answerOf(await face.request(path, { ...post, json: { restore: { to } } }));
+      assert.equal(status, 201);
+      assert.deepEqual(pick(body, "logical_restore", "status"), "scheduled");
+      assert.deepEqual(pick(body, "logical_restore", "objects"), null);
+    }
+    const wrong = await face.request(path, { ...post, json: { restore: { to: "../.." } } });
+    assert.equal(wrong.status, 422);
+    const listed = await answerOf(await face.request(`/api/databases/${ADDON_ID}/logical_restores`, asAddon));
+    assert.equal(pick(listed.body, "logical_restores", 0, "id"), id);
+    for (const shown of [
+      await answerOf(await face.request(`/api/logical_restores/${id}`, asAddon)),
+      await answerOf(await face.request(`/api/logical_restores/${id}/cancel`, { ...post, json: {} })),
+    ]) {
+      assert.equal(shown.status, 200);
+      assert.deepEqual(pick(shown.body, "logical_restore", "counts"), counts);
+      assert.deepEqual(pick(shown.body, "logical_restore", "objects"), objects);
+      assert.equal(pick(shown.body, "logical_restore", "database_id"), ADDON_ID);
+    }
   });
 
   test("backups are listed, made, shown, cancelled and linked", async () => {

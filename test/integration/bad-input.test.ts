@@ -53,6 +53,7 @@ describe("bad input to a real platform", () => {
       app: "shop",
       addon: addonId,
       backup: pickText(body, "database_backups", 0, "id"),
+      restore: "69230c1fa7b8c9d0e1f2a3b4",
       id: pickText(tokens, "tokens", 0, "id"),
       provider: "postgresql",
     };

@@ -15,6 +15,7 @@ interface Owned {
   readonly addonId: string;
   readonly resourceId: string;
   readonly backupId: string;
+  readonly restoreId: string;
   readonly tokenId: string;
 }
 
@@ -97,7 +98,13 @@ describe("two users of a platform", () => {
     for (const route of routes) {
       for (const app of ["shop", owned.appId]) {
         for (const addon of [owned.addonId, owned.resourceId, "postgresql"]) {
-          const path = fillPath(route.path, { app, addon, backup: owned.backupId, id: owned.tokenId });
+          const path = fillPath(route.path, {
+            app,
+            addon,
+            backup: owned.backupId,
+            restore: owned.restoreId,
+            id: owned.tokenId,
+          });
           // An unknown provider would be a 404 of its own.
           const body = route.path.endsWith("/addons") ? { addon: NEW_ADDON } : bodyOf(route.bodySchema);
           const tokens = route.schemes.includes("databaseToken") ? [bob.jwt, bob.addonToken] : [bob.jwt];
@@ -200,13 +207,17 @@ describe("two users of a platform", () => {
     const { addonId, resourceId } = await platform.provision("shop");
     await platform.runOk(["--app", "shop", "--addon", "postgresql", "backups-create"]);
     const { body: backups } = await platform.api("GET", `/api/databases/${addonId}/backups`);
+    const backupId = pickText(backups, "database_backups", 0, "id");
+    const words = ["--app", "shop", "--addon", "postgresql", "backups-restore", backupId, "--yes", "--json"];
+    const restored: unknown = JSON.parse(await platform.runOk(words));
     const { body: app } = await platform.api("GET", "/v1/apps/shop");
     const { body: tokens } = await platform.api("GET", "/v1/tokens");
     return {
       appId: pickText(app, "app", "id"),
       addonId,
       resourceId,
-      backupId: pickText(backups, "database_backups", 0, "id"),
+      backupId,
+      restoreId: pickText(restored, "logical_restore", "id"),
       tokenId: pickText(tokens, "tokens", 0, "id"),
     };
   }

@@ -17,6 +17,9 @@ import { collaboratorsAccept } from "./collaborators-accept.ts";
 import { collaboratorsAdd } from "./collaborators-add.ts";
 import { collaboratorsRemove } from "./collaborators-remove.ts";
 import { collaboratorsUpdate } from "./collaborators-update.ts";
+import { backupsRestore } from "./backups-restore.ts";
+import { backupsRestores } from "./backups-restores.ts";
+import { backupsRestoresCancel } from "./backups-restores-cancel.ts";
 import { create } from "./create.ts";
 import { databasePitrConfig } from "./database-pitr-config.ts";
 import { databasePitrRecoveryWindow } from "./database-pitr-recovery-window.ts";
@@ -76,6 +79,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   backupsCreate,
   backupsCancel,
   backupsDownload,
+  backupsRestore,
+  backupsRestores,
+  backupsRestoresCancel,
   databasePitrRecoveryWindow,
   databasePitrConfig,
   retentionPreview,
