@@ -272,6 +272,12 @@ const logicalRestore: Decoder<LogicalRestore> = record<LogicalRestore>({
   ),
 });
 
+interface SshKey {
+  readonly id: string;
+  readonly name: string;
+  readonly content: string;
+}
+
 interface Variable {
   readonly name: string;
   readonly value: string;
@@ -303,6 +309,9 @@ export const addedCollaboratorReply = record<{ collaborator: Collaborator & { in
     ...collaboratorFields,
     invitation_link: nullable(text),
   }),
+});
+export const keysReply = record<{ keys: SshKey[] }>({
+  keys: list(record<SshKey>({ id: text, name: text, content: text })),
 });
 export const variablesReply = record<{ variables: Variable[] }>({
   variables: list(record<Variable>({ name: text, value: text })),

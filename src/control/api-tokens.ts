@@ -7,7 +7,7 @@ import { randomText } from "../core/random.ts";
 import type { ControlDatabase } from "./database.ts";
 import type { ApiToken } from "./model.ts";
 import type { ApiTokenTable } from "./schema.ts";
-import { readTokenName } from "./user-input.ts";
+import { readLabel } from "./user-input.ts";
 
 const PREFIX = "tk-us-";
 const RANDOM_CHARACTERS = 48;
@@ -21,7 +21,7 @@ export async function createApiToken(
   clock: Clock,
   input: { userId: ObjectId; name: string },
 ): Promise<ApiToken & { readonly secret: string }> {
-  const name = readTokenName(input.name);
+  const name = readLabel(input.name);
   const { count } = await db
     .selectFrom("api_tokens")
     .select((row) => row.fn.countAll<number>().as("count"))

@@ -1,5 +1,6 @@
 import type { ObjectId } from "../core/ids.ts";
 import type { CollaboratorService } from "./collaborator-service.ts";
+import type { KeyService } from "./key-service.ts";
 import type { SessionService } from "./session-service.ts";
 import type { PlanChangeService } from "./database-services.ts";
 import type { EventService } from "./event-service.ts";
@@ -30,6 +31,7 @@ export type { DatabaseCaller } from "./model.ts";
 export interface Services {
   readonly identity: IdentityService;
   readonly sessions: SessionService;
+  readonly keys: KeyService;
   readonly apps: AppService;
   readonly collaborators: CollaboratorService;
   readonly addons: AddonService;

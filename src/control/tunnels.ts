@@ -1,10 +1,10 @@
 import { sql } from "kysely";
 import { TidemarkError } from "../core/errors.ts";
-import { sshFingerprint } from "../core/ssh-fingerprint.ts";
 import { type AddonFacts, listAddonsOfUser } from "./access.ts";
 import type { ControlContext } from "./context.ts";
 import { databaseOfAddon, placeOfAddon, recordEvent } from "./events.ts";
 import type { Principal } from "./model.ts";
+import { findUserByKey } from "./ssh-keys.ts";
 import type { TunnelCaller, TunnelService, TunnelTarget } from "./tunnel-service.ts";
 import { loadPrincipal } from "./users.ts";
 
@@ -28,14 +28,11 @@ async function authenticate(
   { database }: TunnelContext,
   { publicKey, address }: { publicKey: Uint8Array; address: string },
 ): Promise<TunnelCaller | undefined> {
-  const key = await database.db
-    .selectFrom("ssh_keys")
-    .select(["id", "name", "user_id"])
-    .where("fingerprint", "=", sshFingerprint(publicKey))
-    .executeTakeFirst();
+  const key = await findUserByKey(database, publicKey);
   if (key === undefined) return undefined;
-  const principal = await loadPrincipal(database, { userId: key.user_id, apiTokenId: null });
-  return { principal: { ...principal, address }, keyId: key.id, keyName: key.name };
+  const { userId, keyId, keyName } = key;
+  const principal = await loadPrincipal(database, { userId, apiTokenId: null });
+  return { principal: { ...principal, address }, keyId, keyName };
 }
 
 async function openTunnel(

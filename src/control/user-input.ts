@@ -46,8 +46,8 @@ export function isEmail(text: string): boolean {
   return EMAIL.test(text) && text.length <= EMAIL_CHARACTERS_MAX;
 }
 
-/** The name of an API token. */
-export function readTokenName(name: string): string {
+/** The name that a user gives a token or a key. */
+export function readLabel(name: string): string {
   const trimmed = name.trim();
   if (trimmed === "" || trimmed.length > NAME_CHARACTERS_MAX || CONTROL_CHARACTERS.test(trimmed)) {
     refuse({ name: [`must be 1 to ${NAME_CHARACTERS_MAX} characters, without control characters`] });

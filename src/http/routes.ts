@@ -11,6 +11,7 @@ import { registerDownloads } from "./downloads.ts";
 import { registerEvents } from "./events.ts";
 import { registerHealth } from "./health.ts";
 import { registerLogicalRestores } from "./logical-restores.ts";
+import { registerKeys } from "./keys.ts";
 import { registerPeriodicBackups } from "./periodic-backups.ts";
 import { registerPlanChanges } from "./plan-changes.ts";
 import { registerRecoveryWindow } from "./recovery-window.ts";
@@ -34,6 +35,7 @@ export function registerRoutes(router: Router): void {
   registerTokens(router);
   registerSessions(router);
   registerUsers(router);
+  registerKeys(router);
   registerCollaborators(router);
   registerApps(router);
   registerVariables(router);

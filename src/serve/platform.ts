@@ -246,6 +246,7 @@ function guardServices(services: Services): Services {
   return {
     identity: guardService(services.identity),
     sessions: guardService(services.sessions),
+    keys: guardService(services.keys),
     apps: guardService(services.apps),
     collaborators: guardService(services.collaborators),
     addons: guardService(services.addons),

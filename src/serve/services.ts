@@ -10,6 +10,7 @@ import { createEventService } from "../control/event-pages.ts";
 import { createIdentityService } from "../control/identity.ts";
 import { createPlanChangeService } from "../control/plan-changes.ts";
 import { createLogicalRestoreService } from "../control/logical-restores.ts";
+import { createKeyService } from "../control/ssh-keys.ts";
 import type { PlatformKeys } from "../control/platform-row.ts";
 import { createTunnelService } from "../control/tunnels.ts";
 import type { TunnelService } from "../control/tunnel-service.ts";
@@ -26,6 +27,7 @@ export function createServices(
   return {
     identity: createIdentityService({ ...context, jwtKey }),
     sessions: createSessionService(context),
+    keys: createKeyService(context),
     apps: createAppService(context),
     collaborators: createCollaboratorService({ ...context, publicUrl: config.publicUrl }),
     addons: createAddonService({ ...context, jwtKey }),

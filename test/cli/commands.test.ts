@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { TidemarkError } from "../../src/core/errors.ts";
 import { ADDON_ID, ALICE, BACKUP_ID, inMemoryServices } from "../http/in-memory-services.ts";
+import { makeTempFolder } from "../harness/temp-folder.ts";
 import { openFace } from "../http/open-face.ts";
 import { asAlice, runCli } from "./run-cli.ts";
 
@@ -257,4 +260,20 @@ test("collaborators lists the owner first, and the other commands name whom they
   assert.deepEqual([nobody.exitCode, nobody.stderr.split("\n")[0]], [1, ' !     "eve" is no collaborator of my-app']);
   const undecided = await runCli([...app, "collaborators-update", "bob"], { environment });
   assert.deepEqual([undecided.exitCode, undecided.stdout], [2, ""]);
+});
+
+test("keys shows both ends of a key, keys-add reads its file, and keys-remove takes the name", async (t) => {
+  assert.match(await print(["keys"]), /\| laptop \| ssh-ed25519 AAAAC3Nz\.\.\.\S+ alice@laptop \|/);
+  const folder = await makeTempFolder(t);
+  const file = join(folder, "id.pub");
+  await writeFile(file, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJgq alice\n");
+  assert.equal(await print(["keys-add", "desk", file]), "Key 'desk' has been added.\n");
+  assert.equal(await print(["keys-remove", "laptop"]), "Key 'laptop' has been deleted.\n");
+  await writeFile(file, "-----BEGIN OPENSSH PRIVATE KEY-----\n");
+  for (const path of [file, folder, join(folder, "none")]) {
+    const refused = await runCli(["keys-add", "desk", path], { environment });
+    assert.deepEqual([refused.exitCode, refused.stdout], [2, ""], path);
+  }
+  const unknown = await runCli(["keys-remove", "desk"], { environment });
+  assert.match(unknown.stderr, /^ !     find SSH key desk: no such key\n/);
 });

@@ -5,6 +5,7 @@ import type { LogicalRestore } from "../../src/control/logical-restore-service.t
 import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../src/control/model.ts";
 import type { PlanChange } from "../../src/control/database-services.ts";
 import type { DatabaseCaller, Download, Services } from "../../src/control/services.ts";
+import type { SshKey } from "../../src/control/key-service.ts";
 import type { BrowserSession } from "../../src/control/session-service.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
 import { isAddonId, isObjectId, type AddonId, type ObjectId } from "../../src/core/ids.ts";
@@ -100,6 +101,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
   return {
     identity,
     sessions,
+    keys,
     apps,
     collaborators,
     addons,
@@ -151,6 +153,24 @@ const sessions: Services["sessions"] = {
   open: async () => ({ ...session, secret: ALICE.session }),
   authenticate: async (secret) => admit(secret === ALICE.session, session),
   close: async () => undefined,
+};
+
+const key: SshKey = {
+  id: objectId("0193512a0000ffffffffffff"),
+  name: "laptop",
+  content: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJgqZ0b8S9hW7h6yM3m9Jr6T3JtqVZ5eI6Gm1m0mS0aE alice@laptop",
+  fingerprint: "SHA256:ZmFrZSBmaW5nZXJwcmludCBmb3IgdGVzdHMgb25seSE",
+  createdAt: AT,
+};
+
+const keys: Services["keys"] = {
+  list: async () => [key],
+  show: async (_principal, id) => {
+    known(id === key.id, "key");
+    return key;
+  },
+  add: async (_principal, { name, content }) => ({ ...key, name, content: content.trim() }),
+  remove: async (_principal, id) => known(id === key.id, "key"),
 };
 
 const knownApp = (name: string): void => known(name === app.name || name === app.id, "app");

@@ -26,6 +26,9 @@ import { databasePitrRecoveryWindow } from "./database-pitr-recovery-window.ts";
 import { destroy } from "./destroy.ts";
 import { env } from "./env.ts";
 import { envGet } from "./env-get.ts";
+import { keys } from "./keys.ts";
+import { keysAdd } from "./keys-add.ts";
+import { keysRemove } from "./keys-remove.ts";
 import { login } from "./login.ts";
 import { logout } from "./logout.ts";
 import { ownerResetPassword } from "./owner-reset-password.ts";
@@ -54,6 +57,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   tokens,
   tokensCreate,
   tokensRemove,
+  keys,
+  keysAdd,
+  keysRemove,
   usersCreate,
   userTimeline,
   apps,
