@@ -26,6 +26,10 @@ test("readServeConfig() names the variable that is wrong, and never repeats a co
     [{ TIDEMARK_HOME: "relative/path" }, /not an absolute path/],
     [{ TIDEMARK_DATABASE_URL: "mysql://u:hunter2@h/d" }, /^TIDEMARK_DATABASE_URL: give a URI/],
     [{ TIDEMARK_TLS_CERT: "/c.pem" }, /belong together/],
+    [{ TIDEMARK_SMTP_URL: "http://u:hunter2@h" }, /^TIDEMARK_SMTP_URL: give smtp/],
+    [{ TIDEMARK_SMTP_URL: "smtp://u:hunter2%zz@h" }, /^TIDEMARK_SMTP_URL: in a password/],
+    [{ TIDEMARK_SMTP_URL: "smtp://u:hunter2@h" }, /TIDEMARK_MAIL_FROM is not/],
+    [{ TIDEMARK_MAIL_FROM: "a@b\r\nBcc: c@d" }, /TIDEMARK_MAIL_FROM/],
   ];
   for (const [environment, message] of cases) {
     assert.throws(
@@ -43,4 +47,22 @@ test("readServeConfig() refuses plain HTTP on an address that other machines rea
   assert.equal(readServeConfig({ TIDEMARK_BIND: "0.0.0.0", TIDEMARK_BEHIND_PROXY: "1" }).bind, "0.0.0.0");
   const tls = readServeConfig({ TIDEMARK_BIND: "0.0.0.0", TIDEMARK_TLS_CERT: "/c", TIDEMARK_TLS_KEY: "/k" });
   assert.equal(tls.publicUrl, "https://127.0.0.1:8420");
+});
+
+test("readServeConfig() reads a mail server, and asks for TLS where a password would leave the machine", () => {
+  const mailOf = (url: string) =>
+    readServeConfig({ TIDEMARK_SMTP_URL: url, TIDEMARK_MAIL_FROM: "Tidemark <t@example.com>" }).mail;
+  assert.deepEqual(mailOf("smtp://user:p%40ss@mail.example.com"), {
+    host: "mail.example.com",
+    port: 587,
+    isTlsFromStart: false,
+    needsTls: true,
+    login: { user: "user", password: "p@ss" },
+    caFile: null,
+    from: "Tidemark <t@example.com>",
+  });
+  assert.deepEqual(mailOf("smtps://mail.example.com/")?.port, 465);
+  assert.deepEqual(mailOf("smtp://127.0.0.1:2525")?.needsTls, false);
+  assert.deepEqual(mailOf("smtp://u:p@127.0.0.1:2525")?.needsTls, false);
+  assert.equal(readServeConfig({}).mail, null);
 });

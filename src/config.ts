@@ -30,10 +30,29 @@ export interface ServeConfig {
   readonly baseBackupRateBytes: number | null;
   /** How long a commit may wait for the next piece of log to be stored. */
   readonly walPieceIntervalMs: number;
+  /** Null: no mail is sent. */
+  readonly mail: MailConfig | null;
+  /** Whether notifications may go to addresses inside this machine or a private network. */
+  readonly notifiesPrivateTargets: boolean;
   /** Where programs are searched, and where the user's sockets may lie: the caller's own PATH and XDG_RUNTIME_DIR. */
   readonly path: string;
   readonly userRuntimeFolder: string | null;
   readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+/** How mail leaves the platform. */
+export interface MailConfig {
+  readonly host: string;
+  readonly port: number;
+  /** TLS from the first byte; otherwise STARTTLS. */
+  readonly isTlsFromStart: boolean;
+  /** Without TLS no mail is sent: so wherever a password would travel beyond this machine. */
+  readonly needsTls: boolean;
+  readonly login: { readonly user: string; readonly password: string } | null;
+  /** PEM file of the authority behind the server's certificate; null for a public one. */
+  readonly caFile: string | null;
+  /** `Tidemark <backups@example.com>` */
+  readonly from: string;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -84,11 +103,34 @@ const serveVariables = z.object({
   TIDEMARK_POSTGRESQL_BIN: z.string().min(1).optional(),
   TIDEMARK_BASE_BACKUP_RATE: z.coerce.number().int().min(1).max(1024).optional(),
   TIDEMARK_WAL_INTERVAL: z.coerce.number().min(0.1).max(60).default(1),
+  TIDEMARK_SMTP_URL: z
+    .string()
+    .regex(/^smtps?:\/\/[^/?#\s]+\/?$/, "give smtp://USER:PASSWORD@HOST:587, or smtps:// for TLS from the start")
+    .refine(
+      (text) => URL.canParse(text) && isDecodable(text),
+      "in a password, % / ? # [ ] @ : are written as %25 and so on",
+    )
+    .optional(),
+  TIDEMARK_SMTP_CA: z.string().min(1).optional(),
+  TIDEMARK_MAIL_FROM: z
+    .string()
+    .regex(
+      /^([^<>@\r\n]*<[^\s@<>]+@[^\s@<>]+>|[^\s@<>]+@[^\s@<>]+)$/,
+      "give a mail address, such as Tidemark <backups@example.com>",
+    )
+    .optional(),
+  TIDEMARK_NOTIFY_PRIVATE: flag.default(false),
   TIDEMARK_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
 
 /** Names of all variables that `serve` reads, for the reference in docs. */
 export const SERVE_VARIABLES: readonly string[] = Object.keys(serveVariables.shape);
+
+/** Addresses with a password in them, which no error repeats. */
+const HOLDS_PASSWORD = new Set(["TIDEMARK_DATABASE_URL", "TIDEMARK_SMTP_URL"]);
+/** Ports of mail submission (RFC 6409, RFC 8314). */
+const SUBMISSION_PORT = 587;
+const SUBMISSIONS_PORT = 465;
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
@@ -143,6 +185,8 @@ export function readServeConfig(environment: Environment): ServeConfig {
     baseBackupRateBytes:
       read.TIDEMARK_BASE_BACKUP_RATE === undefined ? null : read.TIDEMARK_BASE_BACKUP_RATE * BYTES_PER_MIB,
     walPieceIntervalMs: Math.round(read.TIDEMARK_WAL_INTERVAL * MS_PER_SECOND),
+    mail: readMail(read),
+    notifiesPrivateTargets: read.TIDEMARK_NOTIFY_PRIVATE,
     path: environment["PATH"] ?? "/usr/bin:/bin",
     userRuntimeFolder: environment["XDG_RUNTIME_DIR"] || null,
     logLevel: read.TIDEMARK_LOG_LEVEL,
@@ -154,8 +198,7 @@ function invalidVariable(
   set: Record<string, string | undefined>,
 ): TidemarkError {
   const name = String(issue?.path[0]);
-  // A connection URI holds a password: never repeated.
-  const shown = name === "TIDEMARK_DATABASE_URL" ? "" : ` is "${set[name] ?? ""}"`;
+  const shown = HOLDS_PASSWORD.has(name) ? "" : ` is "${set[name] ?? ""}"`;
   return new TidemarkError("config_invalid", `${name}${shown}: ${issue?.message ?? "not allowed"}`, {
     hint: "Every setting is explained in docs/operating/configuration.md.",
   });
@@ -182,4 +225,34 @@ function refuseOpenPlainHttp(bind: string, { tls, behindProxy }: { tls: boolean;
       hint: "Set TIDEMARK_TLS_CERT and TIDEMARK_TLS_KEY, or TIDEMARK_BEHIND_PROXY=1 if a proxy in front of it does TLS.",
     },
   );
+}
+
+function readMail(read: z.infer<typeof serveVariables>): MailConfig | null {
+  if (read.TIDEMARK_SMTP_URL === undefined) return null;
+  if (read.TIDEMARK_MAIL_FROM === undefined) {
+    throw new TidemarkError("config_invalid", "TIDEMARK_SMTP_URL is set, and TIDEMARK_MAIL_FROM is not", {
+      hint: "Say from which address mail comes, such as TIDEMARK_MAIL_FROM=backups@example.com.",
+    });
+  }
+  const { protocol, hostname, port: portText, username, password } = new URL(read.TIDEMARK_SMTP_URL);
+  const isTlsFromStart = protocol === "smtps:";
+  const login = username === "" ? null : { user: decodeURIComponent(username), password: decodeURIComponent(password) };
+  return {
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: portText === "" ? (isTlsFromStart ? SUBMISSIONS_PORT : SUBMISSION_PORT) : Number(portText),
+    isTlsFromStart,
+    needsTls: login !== null && !LOOPBACK.has(hostname),
+    login,
+    caFile: read.TIDEMARK_SMTP_CA ?? null,
+    from: read.TIDEMARK_MAIL_FROM,
+  };
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false; // a % that begins no escape is its only failure
+  }
 }

@@ -7,6 +7,7 @@ import { type ControlContext, unwrapText } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
 import { recordEvent } from "./events.ts";
 import type { App, Principal, Variable } from "./model.ts";
+import { insertDefaultNotifier } from "./notifier-rows.ts";
 import type { AppService } from "./services.ts";
 import { readAppName } from "./user-input.ts";
 import { findUser } from "./users.ts";
@@ -43,6 +44,7 @@ async function createApp({ database, clock }: ControlContext, principal: Princip
         })
         .returningAll()
         .executeTakeFirstOrThrow();
+      await insertDefaultNotifier(transaction, { appId: app.id, ownerId: principal.userId, at });
       const place = { appId: app.id, appName: app.name };
       await recordEvent(transaction, { type: "new_app", data: {}, actor: principal, at, place });
       return app;

@@ -12,6 +12,7 @@ import * as people from "./migrations/0007-people.ts";
 import * as pointInTime from "./migrations/0004-point-in-time.ts";
 import * as databaseNouns from "./migrations/0008-database-nouns.ts";
 import * as sshGateway from "./migrations/0009-ssh-gateway.ts";
+import * as notifiers from "./migrations/0011-notifiers.ts";
 import type { ControlSchema } from "./schema.ts";
 
 /** Connections of one process for all but the queue, which has its own. */
@@ -31,6 +32,7 @@ const MIGRATIONS: Record<string, Migration> = {
   "0004-point-in-time": pointInTime,
   "0008-database-nouns": databaseNouns,
   "0009-ssh-gateway": sshGateway,
+  "0011-notifiers": notifiers,
 };
 
 /** Where the control database is: the private one by its socket, or the URI that the operator gave. Both `pg` and the queue take it. */

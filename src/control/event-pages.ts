@@ -73,7 +73,8 @@ async function readPage<Item>(
   return { ...page, items: rows.map(view), totalCount: count };
 }
 
-function eventOf(row: EventRow): Event {
+/** An event as it is shown. */
+export function eventOf(row: EventRow): Event {
   return {
     id: row.id,
     type: row.type,

@@ -1,6 +1,7 @@
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType, Selectable } from "kysely";
 import type { AddonId, ObjectId } from "../core/ids.ts";
 import type { LogicalRestoreObject } from "./logical-restore-service.ts";
+import type { NotifierDeliveryTable, NotifierTable } from "./notifier-schema.ts";
 import type { UtcDay } from "../policy/utc-day.ts";
 
 /** The control database's tables as kysely sees them; `migrations/` makes them. Every instant is `timestamptz`, every size bytes. */
@@ -32,6 +33,8 @@ export interface ControlSchema {
   kept_data_folders: KeptDataFolderTable;
   timelines: TimelineTable;
   point_in_time_operations: PointInTimeOperationTable;
+  notifiers: NotifierTable;
+  notifier_deliveries: NotifierDeliveryTable;
 }
 
 /** One row: facts of this installation. Keys are wrapped by the master key. */

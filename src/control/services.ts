@@ -20,6 +20,7 @@ import type {
   User,
   Variable,
 } from "./model.ts";
+import type { NotifierService } from "./notifier-service.ts";
 
 export type { DatabaseCaller } from "./model.ts";
 
@@ -40,6 +41,7 @@ export interface Services {
   readonly planChanges: PlanChangeService;
   readonly events: EventService;
   readonly logicalRestores: LogicalRestoreService;
+  readonly notifiers: NotifierService;
 }
 
 export interface IdentityService {

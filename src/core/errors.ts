@@ -134,6 +134,10 @@ export const ERROR_TABLE = {
   format_too_new: row("permanent", 500, 2, "The data was written by a newer Tidemark; use that version or a later one"),
   key_missing: row("permanent", 500, 1, "The key that opens this data is not here"),
 
+  // Telling people
+  notification_failed: row("transient", 502, 1, "A notification could not be delivered this time; it is tried again"),
+  notification_refused: row("permanent", 409, 1, "A notification can't be delivered as its notifier is set up"),
+
   // The command line
   usage: row("user", 400, 2, "The command line can't be understood: something is missing or makes no sense"),
   interrupted: row("user", 499, 130, "The command was stopped by Ctrl+C"),

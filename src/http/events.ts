@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { AuditedEvent, Event } from "../control/event-service.ts";
+import { eventJson } from "../control/event-json.ts";
+import type { AuditedEvent } from "../control/event-service.ts";
 import { answer, refusals, timestamp } from "./api-schemas.ts";
 import { byUser } from "./authentication.ts";
 import type { Router } from "./context.ts";
@@ -80,11 +81,11 @@ export function registerEvents(router: Router): void {
   router.openapi(listAppEvents, async (c) => {
     const page = pageRequest(c.req.valid("query"));
     const found = await c.var.face.services.events.ofApp(c.var.principal, c.req.valid("param").app, page);
-    return c.json({ events: found.items.map(viewEvent), meta: viewPageMeta(found) }, 200);
+    return c.json({ events: found.items.map(eventJson), meta: viewPageMeta(found) }, 200);
   });
   router.openapi(listUserEvents, async (c) => {
     const found = await c.var.face.services.events.ofUser(c.var.principal, pageRequest(c.req.valid("query")));
-    return c.json({ events: found.items.map(viewEvent), meta: viewPageMeta(found) }, 200);
+    return c.json({ events: found.items.map(eventJson), meta: viewPageMeta(found) }, 200);
   });
   router.openapi(listAudit, async (c) => {
     const { app, user, type, ...page } = c.req.valid("query");
@@ -98,24 +99,6 @@ export function registerEvents(router: Router): void {
   });
 }
 
-/** How the platform itself appears where clients expect a user. */
-const PLATFORM_USER = { id: "", username: "Tidemark", email: "platform" };
-
-function viewEvent(event: Event): z.infer<typeof EventJson> {
-  return {
-    id: event.id,
-    app_id: event.appId ?? "",
-    app_name: event.appName ?? "",
-    resource_id: event.resourceId,
-    created_at: event.createdAt.toISOString(),
-    user: event.actor ?? PLATFORM_USER,
-    type: event.type,
-    type_data: { ...Object(event.data) },
-    title: event.title,
-    text: event.text,
-  };
-}
-
 function viewAuditedEvent(event: AuditedEvent): z.infer<typeof AuditedEventJson> {
-  return { ...viewEvent(event), address: event.address, api_token_id: event.apiTokenId };
+  return { ...eventJson(event), address: event.address, api_token_id: event.apiTokenId };
 }

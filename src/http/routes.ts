@@ -12,6 +12,8 @@ import { registerEvents } from "./events.ts";
 import { registerHealth } from "./health.ts";
 import { registerLogicalRestores } from "./logical-restores.ts";
 import { registerKeys } from "./keys.ts";
+import { registerNotificationPlatforms } from "./notification-platforms.ts";
+import { registerNotifiers } from "./notifiers.ts";
 import { registerPeriodicBackups } from "./periodic-backups.ts";
 import { registerPlanChanges } from "./plan-changes.ts";
 import { registerRecoveryWindow } from "./recovery-window.ts";
@@ -52,4 +54,6 @@ export function registerRoutes(router: Router): void {
   registerPeriodicBackups(router);
   registerBackupRetention(router);
   registerDownloads(router);
+  registerNotificationPlatforms(router);
+  registerNotifiers(router);
 }

@@ -29,6 +29,7 @@ import type { Repository } from "../repository/repository.ts";
 import { checkHome, type Home, homePaths, openHome } from "./home.ts";
 import { lockHome } from "./home-lock.ts";
 import { openLog } from "./log.ts";
+import { openNotifications } from "./notifications.ts";
 import { ensureLocalLogin, ensureOwner } from "./logins.ts";
 import { findMachine, type Machine } from "./machine.ts";
 import { leaseOwner, leaseOwnerPrefix, openControl } from "./open-control.ts";
@@ -116,7 +117,10 @@ async function startRoles(stack: AsyncDisposableStack, running: Running, context
   const host = roles.has("host") ? await startDatabaseHost(stack, running, context) : undefined;
   if (roles.has("scheduler")) {
     const scheduler = new Scheduler(context);
-    stack.defer(() => scheduler.close());
+    const notifications = await openNotifications(running, context);
+    stack.defer(async () => {
+      await Promise.all([scheduler.close(), notifications.close()]);
+    });
   }
   if (roles.has("worker")) startWorker(stack, running, context);
   if (roles.has("gateway"))
@@ -255,5 +259,6 @@ function guardServices(services: Services): Services {
     planChanges: guardService(services.planChanges),
     events: guardService(services.events),
     logicalRestores: guardService(services.logicalRestores),
+    notifiers: guardService(services.notifiers),
   };
 }

@@ -11,6 +11,7 @@ import { createIdentityService } from "../control/identity.ts";
 import { createPlanChangeService } from "../control/plan-changes.ts";
 import { createLogicalRestoreService } from "../control/logical-restores.ts";
 import { createKeyService } from "../control/ssh-keys.ts";
+import { createNotifierService } from "../control/notifiers.ts";
 import type { PlatformKeys } from "../control/platform-row.ts";
 import { createTunnelService } from "../control/tunnels.ts";
 import type { TunnelService } from "../control/tunnel-service.ts";
@@ -32,6 +33,7 @@ export function createServices(
     collaborators: createCollaboratorService({ ...context, publicUrl: config.publicUrl }),
     addons: createAddonService({ ...context, jwtKey }),
     databases: createDatabaseService({ ...context, jwtKey }),
+    notifiers: createNotifierService({ ...context, sendsMail: config.mail !== null }),
     backups: createBackupService({ ...context, links, openArchive }),
     planChanges: createPlanChangeService(context),
     events: createEventService(context),

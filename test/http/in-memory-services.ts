@@ -4,6 +4,8 @@ import type { AuditedEvent } from "../../src/control/event-service.ts";
 import type { LogicalRestore } from "../../src/control/logical-restore-service.ts";
 import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../src/control/model.ts";
 import type { PlanChange } from "../../src/control/database-services.ts";
+import { NOTIFICATION_PLATFORMS } from "../../src/control/notification-platforms.ts";
+import type { Delivery, Notifier } from "../../src/control/notifier-service.ts";
 import type { DatabaseCaller, Download, Services } from "../../src/control/services.ts";
 import type { SshKey } from "../../src/control/key-service.ts";
 import type { BrowserSession } from "../../src/control/session-service.ts";
@@ -111,6 +113,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     logicalRestores,
     // One a line.
     events,
+    notifiers,
     ...overrides,
   };
 }
@@ -395,6 +398,63 @@ const events: Services["events"] = {
     if (!principal.isPlatformOwner) throw new TidemarkError("forbidden", "This is for the owner of the platform");
     const actor = { id: user.id, username: user.username, email: user.email };
     return { ...page, items: [{ ...EVENT, actor, address: "192.0.2.7", apiTokenId: "t1" }], totalCount: 1 };
+  },
+};
+
+const NOTIFIER: Notifier = {
+  id: objectId("0193512a0000dddddddddddd"),
+  appId: APP_ID,
+  name: "hook",
+  platform: "webhook",
+  isActive: true,
+  isDefault: false,
+  sendsAllEvents: false,
+  selectedEvents: ["database_backup_failed"],
+  emails: [],
+  userIds: [],
+  webhookUrl: "https://hooks.example.com/…cdef",
+  signingSecret: null,
+  createdAt: AT,
+  updatedAt: AT,
+};
+const DELIVERY: Delivery = {
+  id: objectId("0193512a0000eeeeeeeeeeee"),
+  event: null,
+  state: "waiting",
+  attempts: 0,
+  reply: null,
+  durationMs: null,
+  createdAt: AT,
+  nextAttemptAt: AT,
+  endedAt: null,
+};
+
+const oneNotifier = (name: string, id: string): Notifier => {
+  knownApp(name);
+  known(id === NOTIFIER.id, "notifier");
+  return NOTIFIER;
+};
+
+const notifiers: Services["notifiers"] = {
+  platforms: () => NOTIFICATION_PLATFORMS,
+  list: async (_principal, name) => {
+    knownApp(name);
+    return [NOTIFIER];
+  },
+  create: async (_principal, name, { name: given }) => {
+    knownApp(name);
+    return { ...NOTIFIER, name: given, signingSecret: "whsec_c2VjcmV0" };
+  },
+  show: async (_principal, name, id) => oneNotifier(name, id),
+  update: async (_principal, name, id, { isActive = true }) => ({ ...oneNotifier(name, id), isActive }),
+  remove: async (_principal, name, id) => void oneNotifier(name, id),
+  test: async (_principal, name, id) => {
+    oneNotifier(name, id);
+    return DELIVERY;
+  },
+  deliveries: async (_principal, name, id) => {
+    oneNotifier(name, id);
+    return [DELIVERY];
   },
 };
 

@@ -31,6 +31,15 @@ import { keysAdd } from "./keys-add.ts";
 import { keysRemove } from "./keys-remove.ts";
 import { login } from "./login.ts";
 import { logout } from "./logout.ts";
+import { notifiers } from "./notifiers.ts";
+import { notifiersAdd } from "./notifiers-add.ts";
+import { notifiersDetails } from "./notifiers-details.ts";
+import { notifiersUpdate } from "./notifiers-update.ts";
+import { notifiersRemove } from "./notifiers-remove.ts";
+import { notifiersTest } from "./notifiers-test.ts";
+import { notifiersDeliveries } from "./notifiers-deliveries.ts";
+import { notificationPlatforms } from "./notification-platforms.ts";
+import { eventTypes } from "./event-types.ts";
 import { ownerResetPassword } from "./owner-reset-password.ts";
 import { regions } from "./regions.ts";
 import { repositoryRebuild } from "./repository-rebuild.ts";
@@ -73,6 +82,15 @@ export const COMMANDS: readonly CommandSpec[] = [
   env,
   envGet,
   timeline,
+  notifiers,
+  notifiersAdd,
+  notifiersDetails,
+  notifiersUpdate,
+  notifiersRemove,
+  notifiersTest,
+  notifiersDeliveries,
+  notificationPlatforms,
+  eventTypes,
   addons,
   addonsList,
   addonsPlans,
