@@ -36,12 +36,20 @@ export function createCall({
     const value = parsed.options[camelCase(name)];
     return typeof value === "string" ? value : undefined;
   };
+  const optionalArgument = (index: number): string | undefined => {
+    const value = parsed.values[index];
+    return typeof value === "string" ? value : undefined;
+  };
   const loginFlags = { url: option("url"), token: option("token") };
   const transport: CommandCall["transport"] = (url) =>
     createTransport({ url, userAgent: `Tidemark CLI v${options.version}`, signal });
   return {
-    argument: (index) => parsed.values[index] ?? "",
-    optionalArgument: (index) => parsed.values[index],
+    argument: (index) => optionalArgument(index) ?? "",
+    optionalArgument,
+    argumentList(index) {
+      const value = parsed.values[index] ?? [];
+      return typeof value === "string" ? [value] : value;
+    },
     option,
     options(name) {
       const values = parsed.options[camelCase(name)];

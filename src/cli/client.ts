@@ -17,7 +17,8 @@ export interface ApiClient {
   get<T>(path: string, decode: Decoder<T>): Promise<Reply<T>>;
   post<T>(path: string, body: unknown, decode: Decoder<T>): Promise<Reply<T>>;
   patch<T>(path: string, body: unknown, decode: Decoder<T>): Promise<Reply<T>>;
-  delete<T>(path: string, decode: Decoder<T>): Promise<Reply<T>>;
+  put<T>(path: string, body: unknown, decode: Decoder<T>): Promise<Reply<T>>;
+  delete<T>(path: string, decode: Decoder<T>, body?: unknown): Promise<Reply<T>>;
 }
 
 export interface PlatformClient extends ApiClient {
@@ -86,7 +87,7 @@ function authorised({
 }): ApiClient {
   let session: Session | undefined;
   const call = async <T>(
-    method: "GET" | "POST" | "PATCH" | "DELETE",
+    method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE",
     path: string,
     { body, decode }: { body?: unknown; decode: Decoder<T> },
   ): Promise<Reply<T>> => {
@@ -107,7 +108,8 @@ function authorised({
     get: (path, decode) => call("GET", path, { decode }),
     post: (path, body, decode) => call("POST", path, { body, decode }),
     patch: (path, body, decode) => call("PATCH", path, { body, decode }),
-    delete: (path, decode) => call("DELETE", path, { decode }),
+    put: (path, body, decode) => call("PUT", path, { body, decode }),
+    delete: (path, decode, body) => call("DELETE", path, { decode, ...(body === undefined ? {} : { body }) }),
   };
 }
 

@@ -6,7 +6,8 @@ import type { CommandLineStreams } from "./streams.ts";
 
 /** What commander found for a command: its arguments, and its options together with the global ones. */
 export interface ParsedInput {
-  readonly values: readonly (string | undefined)[];
+  /** A list for an argument that gathers all that follow. */
+  readonly values: readonly (string | readonly string[] | undefined)[];
   readonly options: Readonly<Record<string, unknown>>;
 }
 

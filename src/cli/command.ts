@@ -60,6 +60,8 @@ export interface CommandCall {
   /** A required argument. */
   argument(index: number): string;
   optionalArgument(index: number): string | undefined;
+  /** What an argument whose name ends in `...` gathered; at least one where it is required. */
+  argumentList(index: number): readonly string[];
   /** Value of an option, by its long name without hyphens before (`output`); undefined when not given. */
   option(name: string): string | undefined;
   /** Values of an option that can be given several times; empty when it wasn't. */

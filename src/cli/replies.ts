@@ -279,6 +279,7 @@ interface SshKey {
 }
 
 interface Variable {
+  readonly id: string;
   readonly name: string;
   readonly value: string;
 }
@@ -314,7 +315,7 @@ export const keysReply = record<{ keys: SshKey[] }>({
   keys: list(record<SshKey>({ id: text, name: text, content: text })),
 });
 export const variablesReply = record<{ variables: Variable[] }>({
-  variables: list(record<Variable>({ name: text, value: text })),
+  variables: list(record<Variable>({ id: text, name: text, value: text })),
 });
 export const providersReply = record<{ addon_providers: { id: string; name: string }[] }>({
   addon_providers: list(record<{ id: string; name: string }>({ id: text, name: text })),

@@ -14,7 +14,7 @@ export interface Reply<T> {
 }
 
 export interface TransportRequest<T> {
-  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** With its query; segments escaped, see `route`. */
   readonly path: string;
   readonly authorization?: string;

@@ -130,7 +130,9 @@ async function createAddon(
     message: first
       ? "Your database is being made; its backups begin with it"
       : `Your database is being made as "${index.name}"; its backups begin with it`,
-    variables: variableNames(index.name, index.place),
+    variables: variableNames({ addonName: index.name, resourceId: addon.resourceId }, index.place).map(
+      ({ name }) => name,
+    ),
   };
 }
 

@@ -3,15 +3,15 @@ import { TidemarkError } from "../core/errors.ts";
 import { newObjectId } from "../core/ids.ts";
 import { type AppRow, findApp, listAddons, listApps } from "./access.ts";
 import { beginRemoval } from "./addons.ts";
-import { type ControlContext, unwrapText } from "./context.ts";
+import { readVariables } from "./app-variables.ts";
+import type { ControlContext } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
 import { recordEvent } from "./events.ts";
-import type { App, Principal, Variable } from "./model.ts";
+import type { App, Principal } from "./model.ts";
 import { insertDefaultNotifier } from "./notifier-rows.ts";
 import type { AppService } from "./services.ts";
 import { readAppName } from "./user-input.ts";
 import { findUser } from "./users.ts";
-import { type VariableSource, variablesOf } from "./variables.ts";
 
 export function createAppService(context: ControlContext): AppService {
   const { db } = context.database;
@@ -134,33 +134,6 @@ function requireName(app: AppRow, currentName: string): void {
   throw new TidemarkError("bad_request", `current_name is "${currentName}", which is not the name of this app`, {
     hint: `To go on, send its name: current_name=${app.name}.`,
   });
-}
-
-async function readVariables(
-  context: ControlContext,
-  principal: Principal,
-  { app, expandAliases }: { app: string; expandAliases: boolean },
-): Promise<Variable[]> {
-  const { db } = context.database;
-  const addons = await listAddons(db, await findApp(db, principal, app, "operate"));
-  const sources: VariableSource[] = [];
-  for (const addon of addons) {
-    // Until its first start a database has no port, and so no address to give.
-    if (addon.port === null) continue;
-    const row = await db
-      .selectFrom("databases")
-      .select("wrapped_owner_password")
-      .where("addon_id", "=", addon.id)
-      .executeTakeFirstOrThrow();
-    sources.push({
-      addonName: addon.name,
-      resourceId: addon.resource_id,
-      host: context.hostNameOf(addon.resource_id),
-      port: addon.port,
-      password: await unwrapText(context.secrets, row.wrapped_owner_password, `password of ${addon.resource_id}`),
-    });
-  }
-  return variablesOf(sources, { expandAliases });
 }
 
 export function appOf(row: AppRow): App {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Kysely, sql } from "kysely";
+import { type Kysely, sql, type Transaction } from "kysely";
 import { TidemarkError } from "../core/errors.ts";
 import { newObjectId, type ObjectId } from "../core/ids.ts";
 import { randomText } from "../core/random.ts";
@@ -8,6 +8,7 @@ import { appOf } from "./apps.ts";
 import type { AddedCollaborator, Collaborator, CollaboratorService } from "./collaborator-service.ts";
 import type { ControlContext } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
+import { recordEvent } from "./events.ts";
 import type { App, Principal } from "./model.ts";
 import type { ControlSchema } from "./schema.ts";
 import { isEmail } from "./user-input.ts";
@@ -20,9 +21,11 @@ const INVITATION_LIFETIME_MS = 14 * 24 * 3600_000;
 /** More than any team has; keeps lists and a careless script bounded. */
 const COLLABORATORS_PER_APP_MAX = 200;
 
+type CollaboratorContext = Pick<ControlContext, "database" | "clock">;
+
 /** `publicUrl`: the platform's address as users reach it; invitations point there. */
 export function createCollaboratorService(
-  context: Pick<ControlContext, "database" | "clock"> & { readonly publicUrl: string },
+  context: CollaboratorContext & { readonly publicUrl: string },
 ): CollaboratorService {
   const { db } = context.database;
   return {
@@ -32,24 +35,14 @@ export function createCollaboratorService(
     },
     listOfOwner: (principal) => readCollaborators(db, { ownerId: principal.userId }),
     add: (principal, app, input) => addCollaborator(context, principal, { app, ...input }),
-    async changeRole(principal, app, { collaboratorId, role }) {
-      const { id: appId } = await findApp(db, principal, app, "own");
-      const { numUpdatedRows } = await db
-        .updateTable("collaborators")
-        .set({ role })
-        .where(sql`id`, "=", collaboratorId)
-        .where("app_id", "=", appId)
-        .executeTakeFirst();
-      if (numUpdatedRows === 0n) throw collaboratorNotFound(collaboratorId);
-      return await readCollaborator(db, appId, collaboratorId);
-    },
+    changeRole: (principal, app, input) => changeRole(context, principal, { app, ...input }),
     remove: (principal, app, collaboratorId) => removeCollaborator(context, principal, { app, collaboratorId }),
     accept: (principal, token) => acceptInvitation(context, principal, token),
   };
 }
 
 async function addCollaborator(
-  { database, clock, publicUrl }: Pick<ControlContext, "database" | "clock"> & { readonly publicUrl: string },
+  { database, clock, publicUrl }: CollaboratorContext & { readonly publicUrl: string },
   principal: Principal,
   input: { app: string; who: string; role: Collaborator["role"] },
 ): Promise<AddedCollaborator> {
@@ -70,28 +63,51 @@ async function addCollaborator(
   };
   const membership = { accepted_at: clock.now(), invitation_hash: null, invitation_expires_at: null };
   await refuseTooMany(db, app);
-  try {
-    await db
-      .insertInto("collaborators")
-      .values({
-        id,
-        app_id: app.id,
-        email: user?.email ?? input.who,
-        role: input.role,
-        created_at: clock.now(),
-        ...(user === undefined ? invitation : { user_id: user.id, ...membership }),
-      })
-      .execute();
-  } catch (error) {
-    if (violatedConstraint(error, UNIQUE_VIOLATION) === undefined) throw error;
-    throw refusedAddress(`"${input.who}" is a collaborator, or was invited, already`, "is there already", error);
-  }
-  const collaborator = await readCollaborator(db, app.id, id);
-  return { ...collaborator, invitationLink: user === undefined ? `${publicUrl}/invitations/${token}` : null };
+  const row = {
+    id,
+    app_id: app.id,
+    email: user?.email ?? input.who,
+    role: input.role,
+    created_at: clock.now(),
+    ...(user === undefined ? invitation : { user_id: user.id, ...membership }),
+  };
+  const added = await db
+    .transaction()
+    .execute(async (transaction) => {
+      await transaction.insertInto("collaborators").values(row).execute();
+      const collaborator = await readCollaborator(transaction, app.id, id);
+      await recordChange(transaction, "new_collaborator", { collaborator, principal, at: clock.now() });
+      return collaborator;
+    })
+    .catch((error: unknown) => {
+      if (violatedConstraint(error, UNIQUE_VIOLATION) === undefined) throw error;
+      throw refusedAddress(`"${input.who}" is a collaborator, or was invited, already`, "is there already", error);
+    });
+  return { ...added, invitationLink: user === undefined ? `${publicUrl}/invitations/${token}` : null };
+}
+
+async function changeRole(
+  { database: { db }, clock }: CollaboratorContext,
+  principal: Principal,
+  { app, collaboratorId, role }: { app: string; collaboratorId: string; role: Collaborator["role"] },
+): Promise<Collaborator> {
+  const { id: appId } = await findApp(db, principal, app, "own");
+  return await db.transaction().execute(async (transaction) => {
+    const { numUpdatedRows } = await transaction
+      .updateTable("collaborators")
+      .set({ role })
+      .where(sql`id`, "=", collaboratorId)
+      .where("app_id", "=", appId)
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) throw collaboratorNotFound(collaboratorId);
+    const changed = await readCollaborator(transaction, appId, collaboratorId);
+    await recordChange(transaction, "change_collaborator_role", { collaborator: changed, principal, at: clock.now() });
+    return changed;
+  });
 }
 
 async function removeCollaborator(
-  { database: { db } }: Pick<ControlContext, "database">,
+  { database: { db }, clock }: CollaboratorContext,
   principal: Principal,
   { app, collaboratorId }: { app: string; collaboratorId: string },
 ): Promise<void> {
@@ -104,16 +120,15 @@ async function removeCollaborator(
     .where("user_id", "=", principal.userId)
     .executeTakeFirst();
   if (leaves === undefined) await findApp(db, principal, app, "own");
-  const { numDeletedRows } = await db
-    .deleteFrom("collaborators")
-    .where(sql`id`, "=", collaboratorId)
-    .where("app_id", "=", row.id)
-    .executeTakeFirst();
-  if (numDeletedRows === 0n) throw collaboratorNotFound(collaboratorId);
+  await db.transaction().execute(async (transaction) => {
+    const removed = await readCollaborator(transaction, row.id, collaboratorId);
+    await transaction.deleteFrom("collaborators").where("id", "=", removed.id).execute();
+    await recordChange(transaction, "delete_collaborator", { collaborator: removed, principal, at: clock.now() });
+  });
 }
 
 async function acceptInvitation(
-  { database: { db }, clock }: Pick<ControlContext, "database" | "clock">,
+  { database: { db }, clock }: CollaboratorContext,
   principal: Principal,
   token: string,
 ): Promise<App> {
@@ -151,6 +166,8 @@ async function acceptInvitation(
       })
       .where("id", "=", invitation.id)
       .execute();
+    const accepted = await readCollaborator(transaction, invitation.app_id, invitation.id);
+    await recordChange(transaction, "accept_collaborator", { collaborator: accepted, principal, at: clock.now() });
     return invitation.app_id;
   });
   return appOf(await findApp(db, principal, appId, "read"));
@@ -200,6 +217,24 @@ async function readCollaborators(
     user: row.user_id === null || row.username === null ? null : { id: row.user_id, username: row.username },
     createdAt: row.created_at,
   }));
+}
+
+type CollaboratorChange =
+  | "new_collaborator"
+  | "accept_collaborator"
+  | "change_collaborator_role"
+  | "delete_collaborator";
+
+async function recordChange(
+  transaction: Transaction<ControlSchema>,
+  type: CollaboratorChange,
+  { collaborator, principal, at }: { collaborator: Collaborator; principal: Principal; at: Date },
+): Promise<void> {
+  const { id, role, email, user } = collaborator;
+  const data = { collaborator: { id, role, email, username: user?.username ?? "", is_limited: role === "limited" } };
+  const place = { appId: collaborator.appId, appName: collaborator.appName };
+  const subject = user === null ? {} : { subjectUserId: user.id };
+  await recordEvent(transaction, { type, data, actor: principal, at, place, ...subject });
 }
 
 function hashToken(token: string): Buffer {

@@ -1,6 +1,7 @@
 import type { ObjectId } from "../core/ids.ts";
 import type { CollaboratorService } from "./collaborator-service.ts";
 import type { KeyService } from "./key-service.ts";
+import type { VariableService } from "./variable-service.ts";
 import type { SessionService } from "./session-service.ts";
 import type { PlanChangeService } from "./database-services.ts";
 import type { EventService } from "./event-service.ts";
@@ -34,6 +35,7 @@ export interface Services {
   readonly sessions: SessionService;
   readonly keys: KeyService;
   readonly apps: AppService;
+  readonly variables: VariableService;
   readonly collaborators: CollaboratorService;
   readonly addons: AddonService;
   readonly databases: DatabaseService;

@@ -252,6 +252,7 @@ function guardServices(services: Services): Services {
     sessions: guardService(services.sessions),
     keys: guardService(services.keys),
     apps: guardService(services.apps),
+    variables: guardService(services.variables),
     collaborators: guardService(services.collaborators),
     addons: guardService(services.addons),
     databases: guardService(services.databases),

@@ -3,6 +3,7 @@ import { createAddonService } from "../control/addons.ts";
 import { createAppService } from "../control/apps.ts";
 import { createBackupService, type OpenArchive } from "../control/backups.ts";
 import { createCollaboratorService } from "../control/collaborators.ts";
+import { createVariableService } from "../control/app-variables.ts";
 import type { ControlContext } from "../control/context.ts";
 import { createDatabaseService } from "../control/databases.ts";
 import { createDownloadLinks } from "../control/download-links.ts";
@@ -30,6 +31,7 @@ export function createServices(
     sessions: createSessionService(context),
     keys: createKeyService(context),
     apps: createAppService(context),
+    variables: createVariableService(context),
     collaborators: createCollaboratorService({ ...context, publicUrl: config.publicUrl }),
     addons: createAddonService({ ...context, jwtKey }),
     databases: createDatabaseService({ ...context, jwtKey }),

@@ -277,3 +277,17 @@ test("keys shows both ends of a key, keys-add reads its file, and keys-remove ta
   const unknown = await runCli(["keys-remove", "desk"], { environment });
   assert.match(unknown.stderr, /^ !     find SSH key desk: no such key\n/);
 });
+
+test("env-set says what it has set, values with = included; env-unset takes names", async () => {
+  assert.equal(
+    await print(["-a", "my-app", "env-set", "A=1", "B=x=y"]),
+    "A has been set to '1'.\nB has been set to 'x=y'.\n",
+  );
+  assert.equal(await print(["-a", "my-app", "env-unset", "MODE"]), "MODE has been unset.\n");
+  for (const line of [["env-set"], ["env-set", "A"], ["env-set", "A="], ["env-set", "A B=1"], ["env-unset"]]) {
+    const run = await runCli(["-a", "my-app", ...line], { environment });
+    assert.deepEqual([run.exitCode, run.stdout], [2, ""], line.join(" "));
+  }
+  const unknown = await runCli(["-a", "my-app", "env-unset", "MODE", "NONE"], { environment });
+  assert.deepEqual([unknown.exitCode, unknown.stdout], [1, ""]);
+});

@@ -105,6 +105,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     sessions,
     keys,
     apps,
+    variables,
     collaborators,
     addons,
     databases,
@@ -199,6 +200,7 @@ const apps: Services["apps"] = {
     return [
       { id: "v1", name: "DATABASE_URL", value: expandAliases ? uri : "$SCALINGO_POSTGRESQL_URL" },
       { id: "v2", name: "SCALINGO_POSTGRESQL_URL", value: uri },
+      { id: "v3", name: "MODE", value: "fast" },
     ];
   },
 };
@@ -212,6 +214,28 @@ const collaborator: Collaborator = {
   email: "bob@example.com",
   user: { id: objectId("0193512a0000eeeeeeeeeeee"), username: "bob" },
   createdAt: AT,
+};
+
+const oneVariable = (id: string): void => known(id === "v3", "variable");
+
+const variables: Services["variables"] = {
+  create: async (_principal, name, change) => {
+    knownApp(name);
+    return { id: "v3", ...change };
+  },
+  set: async (_principal, name, changes) => {
+    knownApp(name);
+    return changes.map((change) => ({ id: "v3", name: change.name, value: change.value }));
+  },
+  change: async (_principal, name, { id, value }) => {
+    knownApp(name);
+    oneVariable(id);
+    return { id, name: "MODE", value };
+  },
+  remove: async (_principal, name, ids) => {
+    knownApp(name);
+    for (const id of ids) oneVariable(id);
+  },
 };
 
 const collaborators: Services["collaborators"] = {

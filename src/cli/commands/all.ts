@@ -29,6 +29,8 @@ import { envGet } from "./env-get.ts";
 import { keys } from "./keys.ts";
 import { keysAdd } from "./keys-add.ts";
 import { keysRemove } from "./keys-remove.ts";
+import { envSet } from "./env-set.ts";
+import { envUnset } from "./env-unset.ts";
 import { login } from "./login.ts";
 import { logout } from "./logout.ts";
 import { notifiers } from "./notifiers.ts";
@@ -81,6 +83,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   collaboratorsAccept,
   env,
   envGet,
+  envSet,
+  envUnset,
   timeline,
   notifiers,
   notifiersAdd,
