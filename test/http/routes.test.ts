@@ -115,6 +115,8 @@ describe("health and regions, without credentials", () => {
           api: origin,
           database_api: origin,
           ssh: "127.0.0.1:8422",
+          ssh_host_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJgqZ0b8S9hW7h6yM3m9Jr6T3JtqVZ5eI6Gm1m0mS0aE",
+          ssh_fingerprint: "SHA256:iP5ga1O3q1NtFsTIYvb/GMhbZIyAZuinHhx9oYMKH00",
           dashboard: origin,
           default: true,
         },
