@@ -40,6 +40,12 @@ function line(call: CommandCall, event: Event, zone: TimeZone): string {
   return `* ${formatDay(event.created_at, zone)} - ${title} - ${printable(event.text)} <${printable(who)}>`;
 }
 
+/** The query of a list that comes in pages, with its question mark. */
+export function readPageQuery(call: CommandCall): string {
+  const query = new URLSearchParams({ page: number(call, "page", "1"), per_page: number(call, "per-page", "30") });
+  return `?${query.toString()}`;
+}
+
 function number(call: CommandCall, name: string, fallback: string): string {
   const text = call.option(name) ?? fallback;
   if (/^[1-9]\d{0,6}$/.test(text)) return text;

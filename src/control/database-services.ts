@@ -1,4 +1,5 @@
 import type { ObjectId } from "../core/ids.ts";
+import type { Page, PageRequest } from "./event-service.ts";
 import type { Addon, Backup, DatabaseCaller, Plan, Principal } from "./model.ts";
 
 /** Changes of an addon's plan. */
@@ -75,12 +76,8 @@ export interface Maintenance {
 
 /** What waits for a database's maintenance window, and what was done in it. */
 export interface MaintenanceService {
-  /** Newest first. `page` from 1. */
-  list(
-    caller: DatabaseCaller,
-    addon: string,
-    input: { page: number; perPage: number },
-  ): Promise<{ maintenances: Maintenance[]; totalCount: number }>;
+  /** Newest first. */
+  list(caller: DatabaseCaller, addon: string, page: PageRequest): Promise<Page<Maintenance>>;
   show(caller: DatabaseCaller, addon: string, maintenanceId: string): Promise<Maintenance>;
   /** What the change leaves out stays. */
   setWindow(caller: DatabaseCaller, addon: string, change: Partial<MaintenanceWindow>): Promise<void>;

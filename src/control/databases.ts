@@ -3,9 +3,11 @@ import { planNamed } from "./addons.ts";
 import { configureBackups, readPeriodicBackups } from "./backup-schedule.ts";
 import { readBackups } from "./backup-rows.ts";
 import type { ControlContext } from "./context.ts";
+import { readFeatures } from "./database-features.ts";
 import { recordDatabaseEvent } from "./events.ts";
 import { authenticateDatabaseCaller } from "./identity.ts";
 import type { JwtKey } from "./jwt.ts";
+import { readMaintenanceWindow } from "./maintenances.ts";
 import type { Database, DatabaseHealth, RecoveryWindow } from "./model.ts";
 import { readRecoveryWindow } from "./recovery-window.ts";
 import { requestReconfiguration } from "./server-settings-change.ts";
@@ -59,7 +61,12 @@ async function showDatabase(context: ControlContext, caller: DatabaseCaller, wor
     .where("state", "=", "running")
     .orderBy("id", "desc")
     .executeTakeFirst();
-  return { ...databaseOf(addon, context), currentOperationId: operation?.id ?? null };
+  return {
+    ...databaseOf(addon, context),
+    features: await readFeatures(db, addon.id),
+    maintenanceWindow: await readMaintenanceWindow(db, addon.id),
+    currentOperationId: operation?.id ?? null,
+  };
 }
 
 async function protectDatabase(
@@ -82,7 +89,10 @@ async function protectDatabase(
   return await readRecoveryWindow(database.db, addon.id);
 }
 
-function databaseOf(addon: AddonFacts, { hostNameOf, plans }: ControlContext): Omit<Database, "currentOperationId"> {
+function databaseOf(
+  addon: AddonFacts,
+  { hostNameOf, plans }: ControlContext,
+): Omit<Database, "features" | "maintenanceWindow" | "currentOperationId"> {
   return {
     addonId: addon.id,
     resourceId: addon.resource_id,

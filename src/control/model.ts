@@ -96,6 +96,14 @@ export interface Database {
   readonly port: number | null;
   readonly createdAt: Date;
   readonly periodicBackups: Pick<PeriodicBackups, "isEnabled" | "hourUtc">;
+  /** What is switched on for it. */
+  readonly features: readonly { readonly name: string; readonly status: "PENDING" | "ACTIVATED" }[];
+  /** Weekly, UTC; weekday 0 is Sunday. */
+  readonly maintenanceWindow: {
+    readonly weekdayUtc: number;
+    readonly startingHourUtc: number;
+    readonly durationHours: number;
+  };
   readonly currentOperationId: ObjectId | null;
 }
 

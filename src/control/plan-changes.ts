@@ -11,7 +11,7 @@ import type { ControlContext } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
 import type { HostedServer } from "./database-host.ts";
 import type { PlanChange, PlanChangeService } from "./database-services.ts";
-import { databaseOfAddon, placeOfAddon, readEventActor, readEventAddon, recordEvent } from "./events.ts";
+import { readEventActor, readEventAddon, recordDatabaseEvent } from "./events.ts";
 import type { OperationHandler } from "./operation-runner.ts";
 import { ATTEMPTS_MAX, insertOperation } from "./operations.ts";
 import type { Principal } from "./model.ts";
@@ -162,12 +162,11 @@ async function storePlan(
     .where("id", "=", addonId)
     .execute();
   const addon = await readEventAddon(transaction, addonId);
-  await recordEvent(transaction, {
+  await recordDatabaseEvent(transaction, addon, {
     type: "upgrade_addon",
-    data: { ...databaseOfAddon(addon), plan_name: after, old_plan_name: before, new_plan_name: after },
+    data: { plan_name: after, old_plan_name: before, new_plan_name: after },
     actor: await readEventActor(transaction, requestedBy),
     at: clock.now(),
-    place: placeOfAddon(addon),
   });
 }
 

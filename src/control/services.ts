@@ -3,7 +3,12 @@ import type { CollaboratorService } from "./collaborator-service.ts";
 import type { KeyService } from "./key-service.ts";
 import type { VariableService } from "./variable-service.ts";
 import type { SessionService } from "./session-service.ts";
-import type { PlanChangeService } from "./database-services.ts";
+import type {
+  DatabaseUserService,
+  FeatureService,
+  MaintenanceService,
+  PlanChangeService,
+} from "./database-services.ts";
 import type { EventService } from "./event-service.ts";
 import type { LogicalRestoreService } from "./logical-restore-service.ts";
 import type {
@@ -41,6 +46,9 @@ export interface Services {
   readonly databases: DatabaseService;
   readonly backups: BackupService;
   readonly planChanges: PlanChangeService;
+  readonly features: FeatureService;
+  readonly maintenances: MaintenanceService;
+  readonly databaseUsers: DatabaseUserService;
   readonly events: EventService;
   readonly logicalRestores: LogicalRestoreService;
   readonly notifiers: NotifierService;

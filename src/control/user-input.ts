@@ -13,6 +13,11 @@ const NAME_CHARACTERS_MAX = 100;
 const APP_NAME = /^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$/;
 /** `/v1/apps/collaboration` is no app's address. */
 const INVITATIONS = "collaboration";
+/** Bounds of names and passwords as clients of the API check them. */
+const DATABASE_USER_NAME = /^[a-z][a-z0-9_-]{5,31}$/;
+const DATABASE_PASSWORD = /^[\x20-\x7e]{24,64}$/;
+/** PostgreSQL's own, and ours. */
+const RESERVED_ROLE_NAME = /^(pg_|tidemark|public$|postgres$)/;
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f]/;
 
@@ -61,6 +66,26 @@ export function readAppName(name: string): string {
   }
   if (name === INVITATIONS) refuse({ name: ["is taken by the API: invitations are accepted there"] });
   return name;
+}
+
+/** A role of a database. */
+export function readDatabaseUserName(name: string): string {
+  if (!DATABASE_USER_NAME.test(name) || RESERVED_ROLE_NAME.test(name)) {
+    refuse({
+      name: [
+        "must be 6 to 32 characters: lower-case letters, digits, hyphens and underscores, beginning with a letter; not with pg_ or tidemark",
+      ],
+    });
+  }
+  return name;
+}
+
+/** Of a role of a database. Other characters would be changed on their way to PostgreSQL's verifier. */
+export function readDatabasePassword(password: string): string {
+  if (!DATABASE_PASSWORD.test(password)) {
+    refuse({ password: ["must be 24 to 64 characters of printable ASCII"] });
+  }
+  return password;
 }
 
 function refuse(fields: Fields): void {

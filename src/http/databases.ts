@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import type { MaintenanceWindow } from "../control/database-services.ts";
 import type { Database } from "../control/model.ts";
 import { answer, bodyRefusals, refusals, timestamp } from "./api-schemas.ts";
 import { byDatabaseToken } from "./authentication.ts";
@@ -47,9 +48,6 @@ const DatabaseJson = z
   })
   .openapi("Database");
 
-/** Tuesdays from 22:00 UTC, when none is chosen: away from weekends, when nobody watches, and from the daily backups. */
-const DEFAULT_MAINTENANCE_WINDOW = { weekday_utc: 2, starting_hour_utc: 22, duration_in_hour: 8 } as const;
-
 const INSTANCE_STATUS = { creating: "booting", running: "running", stopped: "stopped" } as const;
 
 const showDatabase = createRoute({
@@ -66,7 +64,18 @@ const hourUtc = z
   .int({ error: "must be a whole number" })
   .min(0, { error: "must be an hour from 0 to 23" })
   .max(23, { error: "must be an hour from 0 to 23" });
+const numberFrom = (from: number, to: number) => {
+  const error = `must be a whole number from ${from} to ${to}`;
+  return z.int({ error }).min(from, { error }).max(to, { error });
+};
 const DatabaseChange = fields({
+  maintenance_window: fields({
+    weekday_utc: numberFrom(0, 6).nullish().openapi({ description: "0 is Sunday; null changes nothing" }),
+    starting_hour_utc: numberFrom(0, 23).nullish().openapi({ description: "Null changes nothing" }),
+    duration_in_hour: numberFrom(1, 24).nullish().openapi({ description: "Null changes nothing" }),
+  })
+    .nullish()
+    .openapi({ description: "Null changes nothing" }),
   periodic_backups_scheduled_at: hourUtc.nullish().openapi({ description: "An hour, UTC; null changes nothing" }),
   periodic_backups_enabled: z
     .boolean({ error: "must be true or false" })
@@ -78,7 +87,7 @@ const changeDatabase = createRoute({
   operationId: "changeDatabase",
   method: "patch",
   path: "/api/databases/{addon}",
-  summary: "Change when a database is backed up",
+  summary: "Change when a database is backed up, and when it may be maintained",
   ...byDatabaseToken,
   request: { params: z.object({ addon: pathName }), body: jsonBody(fields({ database: DatabaseChange })) },
   responses: { 200: answer("The database", z.object({ database: DatabaseJson })), ...bodyRefusals(401, 404) },
@@ -90,18 +99,39 @@ export function registerDatabases(router: Router): void {
     return c.json({ database: viewDatabase(database, c.var.face.region.name) }, 200);
   });
   router.openapi(changeDatabase, async (c) => {
-    const { periodic_backups_scheduled_at: hour, periodic_backups_enabled: enabled } = c.req.valid("json").database;
+    const asked = c.req.valid("json").database;
+    const { periodic_backups_scheduled_at: hour, periodic_backups_enabled: enabled } = asked;
     const change = {
       ...(hour === undefined || hour === null ? {} : { hourUtc: hour }),
       ...(enabled === undefined || enabled === null ? {} : { isEnabled: enabled }),
     };
-    const { databases } = c.var.face.services;
+    const { databases, maintenances } = c.var.face.services;
+    const window = windowChange(asked.maintenance_window ?? {});
+    if (Object.keys(window).length > 0) await maintenances.setWindow(c.var.caller, c.req.valid("param").addon, window);
+    if (Object.keys(change).length === 0) {
+      const shown = await databases.show(c.var.caller, c.req.valid("param").addon);
+      return c.json({ database: viewDatabase(shown, c.var.face.region.name) }, 200);
+    }
     const database = await databases.configureBackups(c.var.caller, c.req.valid("param").addon, change);
     return c.json({ database: viewDatabase(database, c.var.face.region.name) }, 200);
   });
 }
 
+function windowChange(asked: {
+  weekday_utc?: number | null | undefined;
+  starting_hour_utc?: number | null | undefined;
+  duration_in_hour?: number | null | undefined;
+}): Partial<MaintenanceWindow> {
+  const { weekday_utc: weekdayUtc, starting_hour_utc: startingHourUtc, duration_in_hour: durationHours } = asked;
+  return {
+    ...(typeof weekdayUtc === "number" ? { weekdayUtc } : {}),
+    ...(typeof startingHourUtc === "number" ? { startingHourUtc } : {}),
+    ...(typeof durationHours === "number" ? { durationHours } : {}),
+  };
+}
+
 function viewDatabase(database: Database, region: string): z.infer<typeof DatabaseJson> {
+  const { maintenanceWindow: window } = database;
   return {
     id: database.addonId,
     resource_id: database.resourceId,
@@ -119,11 +149,15 @@ function viewDatabase(database: Database, region: string): z.infer<typeof Databa
     hostname: database.hostname,
     cluster: region,
     current_operation_id: database.currentOperationId,
-    features: [],
+    features: database.features.map(({ name, status }) => ({ name, status })),
     instances: [viewInstance(database)],
     periodic_backups_enabled: database.periodicBackups.isEnabled,
     periodic_backups_scheduled_at: [database.periodicBackups.hourUtc],
-    maintenance_window: DEFAULT_MAINTENANCE_WINDOW,
+    maintenance_window: {
+      weekday_utc: window.weekdayUtc,
+      starting_hour_utc: window.startingHourUtc,
+      duration_in_hour: window.durationHours,
+    },
   };
 }
 

@@ -43,6 +43,9 @@ export function logFile(server: Pick<ServerDefinition, "folder">): string {
 }
 
 /** How the platform itself, or a program run as the service user, reaches the server with all rights. */
-export function superuserConnection(server: ServerDefinition, database = "postgres"): Connection {
+export function superuserConnection(
+  server: Pick<ServerDefinition, "socketFolder" | "port">,
+  database = "postgres",
+): Connection {
   return { host: server.socketFolder, port: server.port, user: SUPERUSER, database };
 }

@@ -105,9 +105,14 @@ async function startControlServer(stack: AsyncDisposableStack, running: Running)
 }
 
 async function startRoles(stack: AsyncDisposableStack, running: Running, context: ControlContext): Promise<void> {
-  const { config, clock, roles, secrets, home, say } = running;
+  const { config, clock, roles, secrets, home, machine, say } = running;
   const keys = await openPlatformKeys(context.database, { secrets, clock, withSample: config.sample });
-  const services = createServices(context, { keys, config, openArchive: archiveOpener(context, running.repository) });
+  const services = createServices(context, {
+    keys,
+    config,
+    openArchive: archiveOpener(context, running.repository),
+    socketFolder: machine.runtimeFolder,
+  });
   const url = config.publicUrl;
   const firstLogin = await ensureOwner(context.database, { home: home.folder, clock, url });
   await ensureLocalLogin(context.database, { home: home.folder, clock, url });
@@ -258,6 +263,9 @@ function guardServices(services: Services): Services {
     databases: guardService(services.databases),
     backups: guardService(services.backups),
     planChanges: guardService(services.planChanges),
+    features: guardService(services.features),
+    maintenances: guardService(services.maintenances),
+    databaseUsers: guardService(services.databaseUsers),
     events: guardService(services.events),
     logicalRestores: guardService(services.logicalRestores),
     notifiers: guardService(services.notifiers),

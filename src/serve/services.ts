@@ -5,10 +5,13 @@ import { createBackupService, type OpenArchive } from "../control/backups.ts";
 import { createCollaboratorService } from "../control/collaborators.ts";
 import { createVariableService } from "../control/app-variables.ts";
 import type { ControlContext } from "../control/context.ts";
+import { createFeatureService } from "../control/database-features.ts";
 import { createDatabaseService } from "../control/databases.ts";
+import { createDatabaseUserService } from "../control/database-users.ts";
 import { createDownloadLinks } from "../control/download-links.ts";
 import { createEventService } from "../control/event-pages.ts";
 import { createIdentityService } from "../control/identity.ts";
+import { createMaintenanceService } from "../control/maintenances.ts";
 import { createPlanChangeService } from "../control/plan-changes.ts";
 import { createLogicalRestoreService } from "../control/logical-restores.ts";
 import { createKeyService } from "../control/ssh-keys.ts";
@@ -22,7 +25,18 @@ import type { Services } from "../control/services.ts";
 /** Everything that the faces may ask for. */
 export function createServices(
   context: ControlContext,
-  { keys, config, openArchive }: { keys: PlatformKeys; config: ServeConfig; openArchive: OpenArchive },
+  {
+    keys,
+    config,
+    openArchive,
+    socketFolder,
+  }: {
+    keys: PlatformKeys;
+    config: ServeConfig;
+    openArchive: OpenArchive;
+    /** Of the servers of this machine. */
+    socketFolder: string;
+  },
 ): Services {
   const jwtKey = { clock: context.clock, secret: keys.jwtKey };
   const links = createDownloadLinks({ clock: context.clock, key: keys.urlKey, publicUrl: config.publicUrl });
@@ -38,6 +52,9 @@ export function createServices(
     notifiers: createNotifierService({ ...context, sendsMail: config.mail !== null }),
     backups: createBackupService({ ...context, links, openArchive }),
     planChanges: createPlanChangeService(context),
+    features: createFeatureService({ ...context, databaseBind: config.databaseBind }),
+    maintenances: createMaintenanceService(context),
+    databaseUsers: createDatabaseUserService({ ...context, socketFolder }),
     events: createEventService(context),
     logicalRestores: createLogicalRestoreService(context),
   };

@@ -115,7 +115,7 @@ test("create, addons-add and addons-info print the lines that users rely on", as
   );
   const info = await print(["-a", "my-app", "addons-info", "postgresql"]);
   assert.match(info, /\| Version\s+\| 15\.18/);
-  assert.match(info, /\| Force TLS\s+\| disabled/);
+  assert.match(info, /\| Force TLS\s+\| activated/);
   const unknown = await runCli(["-a", "my-app", "addons-add", "postgresql", "tiny"], { environment });
   assert.equal(unknown.exitCode, 1);
   assert.match(unknown.stderr, /find plan: no plan tiny found for addon postgresql/);

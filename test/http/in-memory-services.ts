@@ -3,10 +3,11 @@ import type { Collaborator } from "../../src/control/collaborator-service.ts";
 import type { AuditedEvent } from "../../src/control/event-service.ts";
 import type { LogicalRestore } from "../../src/control/logical-restore-service.ts";
 import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../src/control/model.ts";
-import type { PlanChange } from "../../src/control/database-services.ts";
 import { NOTIFICATION_PLATFORMS } from "../../src/control/notification-platforms.ts";
 import type { Delivery, Notifier } from "../../src/control/notifier-service.ts";
+import type { PlanChange } from "../../src/control/database-services.ts";
 import type { DatabaseCaller, Download, Services } from "../../src/control/services.ts";
+import { inMemoryDatabaseNouns } from "./in-memory-database-nouns.ts";
 import type { SshKey } from "../../src/control/key-service.ts";
 import type { BrowserSession } from "../../src/control/session-service.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
@@ -81,6 +82,8 @@ const database: Database = {
   port: 15_432,
   createdAt: AT,
   periodicBackups: { isEnabled: true, hourUtc: 4 },
+  features: [{ name: "force-ssl", status: "ACTIVATED" }],
+  maintenanceWindow: { weekdayUtc: 2, startingHourUtc: 22, durationHours: 8 },
   currentOperationId: null,
 };
 export const BACKUP: Backup = {
@@ -112,7 +115,9 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     backups,
     planChanges,
     logicalRestores,
-    // One a line.
+    features,
+    maintenances,
+    databaseUsers,
     events,
     notifiers,
     ...overrides,
@@ -530,6 +535,13 @@ const logicalRestores: Services["logicalRestores"] = {
     return await this.show(asked, id);
   },
 };
+
+const { features, maintenances, databaseUsers } = inMemoryDatabaseNouns({
+  addonId: ADDON_ID,
+  at: AT,
+  known,
+  knownAddon,
+});
 
 /** A download of `ARCHIVE` whose bytes come from `read`. */
 export function download(read: Download["read"]): Download {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { pick } from "../harness/pick.ts";
 import { ADDON_ID, ALICE, APP_ID, ARCHIVE, BACKUP_ID, LOGICAL_RESTORE, SIGNATURE } from "./in-memory-services.ts";
+import { MAINTENANCE_ID } from "./in-memory-database-nouns.ts";
 import { basic, bearer, openFace } from "./open-face.ts";
 
 const AT = "2026-11-22T14:00:00.123Z";
@@ -328,7 +329,7 @@ describe("the database API", () => {
           hostname: "127.0.0.1",
           cluster: "local",
           current_operation_id: null,
-          features: [],
+          features: [{ name: "force-ssl", status: "ACTIVATED" }],
           instances: [
             {
               id: ADDON_ID,
@@ -552,5 +553,73 @@ describe("status", () => {
         ],
       },
     });
+  });
+});
+
+describe("features, users and maintenances of a database", () => {
+  const database = `/api/databases/${ADDON_ID}`;
+  const call = async (method: string, path: string, body?: unknown) =>
+    answerOf(
+      await fetch(`${face.url}${database}${path}`, {
+        method,
+        headers: { ...bearer(ALICE.addonToken), ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      }),
+    );
+
+  test("a feature is switched on and off as clients expect", async () => {
+    assert.deepEqual(await call("POST", "/features", { feature: { name: "force-ssl", status: "" } }), {
+      status: 200,
+      body: { name: "force-ssl", status: "PENDING", message: "The server is taking it up" },
+    });
+    const off = await call("DELETE", "/features?feature=force-ssl");
+    assert.deepEqual([off.status, pick(off.body, "status")], [200, "DISABLED"]);
+    assert.equal((await call("DELETE", "/features")).status, 422);
+  });
+
+  test("users are listed below a key with a hyphen, and one below its own", async () => {
+    const reporting = {
+      name: "reporting",
+      read_only: true,
+      protected: false,
+      dbms_attributes: { password_encryption: "SCRAM-SHA-256" },
+    };
+    const list = await call("GET", "/users");
+    assert.deepEqual(list, {
+      status: 200,
+      body: { "database-users": [{ ...reporting, name: "my_app_4553", read_only: false, protected: true }, reporting] },
+    });
+    const given = "p".repeat(24);
+    const asked = { name: "reporting", read_only: true, password: given, password_confirmation: given };
+    assert.deepEqual(await call("POST", "/users", { database_user: { database_id: ADDON_ID, ...asked } }), {
+      status: 201,
+      body: { database_user: reporting },
+    });
+    const slip = { database_user: { ...asked, password_confirmation: "other" } };
+    assert.equal((await call("POST", "/users", slip)).status, 422);
+    assert.deepEqual(await call("POST", "/users/reporting/reset_password", {}), {
+      status: 200,
+      body: { database_user: { ...reporting, password: "generated" } },
+    });
+    assert.equal((await call("PATCH", "/users/reporting", { database_user: { password: given } })).status, 200);
+    assert.deepEqual(await call("DELETE", "/users/reporting"), { status: 204, body: null });
+    assert.equal((await call("DELETE", "/users/nobody")).status, 404);
+  });
+
+  test("maintenances come in pages; one has its fields at the root and below a key", async () => {
+    const list = await call("GET", "/maintenance?page=1&per_page=20");
+    assert.equal(list.status, 200);
+    assert.equal(pick(list.body, "meta", "pagination", "per_page"), 20);
+    const first = pick(list.body, "maintenance", 0);
+    const one = await call("GET", `/maintenance/${MAINTENANCE_ID}`);
+    assert.deepEqual(one.body, { ...Object(first), maintenance: first });
+    assert.equal(pick(one.body, "started_at"), null);
+  });
+
+  test("a window is moved beside the schedule of backups, and a day that is none is refused", async () => {
+    const window = { weekday_utc: 1, starting_hour_utc: 1 };
+    assert.equal((await call("PATCH", "", { database: { maintenance_window: window } })).status, 200);
+    const odd = { ...window, weekday_utc: 7 };
+    assert.equal((await call("PATCH", "", { database: { maintenance_window: odd } })).status, 422);
   });
 });

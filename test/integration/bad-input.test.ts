@@ -56,6 +56,8 @@ describe("bad input to a real platform", () => {
       restore: "69230c1fa7b8c9d0e1f2a3b4",
       id: pickText(tokens, "tokens", 0, "id"),
       provider: "postgresql",
+      user: "reporting",
+      maintenance: "000000000000000000000000",
     };
     const jwt = await platform.ownerJwt();
     authorizations = {

@@ -98,6 +98,206 @@ describe("the administration of a database", () => {
       assert.equal(await ask(uri, "show shared_buffers"), "512MB");
     });
   });
+
+  describe("its users", () => {
+    const userUri = (name: string, password: string): string => {
+      const url = new URL(uri);
+      url.username = name;
+      url.password = password;
+      return url.href;
+    };
+    const passwordIn = (said: string): string => /password "(.+)"\.$/.exec(said.trim())?.[1] ?? "";
+
+    test("the owner is listed, and protected", async () => {
+      const { body } = await platform.api("GET", `/api/databases/${addonId}/users`);
+      assert.deepEqual(body, {
+        "database-users": [
+          {
+            name: new URL(uri).username,
+            read_only: false,
+            protected: true,
+            dbms_attributes: { password_encryption: "SCRAM-SHA-256" },
+          },
+        ],
+      });
+      for (const command of ["database-users-delete", "database-users-update-password"]) {
+        const refused = await run(command, new URL(uri).username);
+        assert.equal(refused.exitCode, 1);
+        assert.match(refused.stderr, /is managed by the platform/);
+      }
+    });
+
+    test("a read-only one reads what is there and what is to come, and changes nothing", async () => {
+      await ask(uri, "create table before_it as select 1 as n");
+      const said = await runOk("database-users-create", "reporting", "--read-only");
+      const reader = userUri("reporting", passwordIn(said));
+      await ask(uri, "create schema later; create table later.after_it as select 2 as n; create sequence later.s");
+      assert.equal(await ask(reader, "select n from before_it"), 1);
+      assert.equal(await ask(reader, "select n from later.after_it"), 2);
+      for (const forbidden of [
+        "insert into before_it values (2)",
+        "delete from later.after_it",
+        "drop table before_it",
+        "create table mine (n integer)",
+        "select nextval('later.s')",
+        "select rolpassword from pg_authid",
+        `set role "${new URL(uri).username}"`,
+        "set role tidemark_writers",
+        "grant tidemark_writers to reporting",
+        `alter role "${new URL(uri).username}" password 'x'`,
+      ])
+        await assert.rejects(ask(reader, forbidden), /permission denied|must (be|have)/, forbidden);
+      assert.match(await runOk("database-users-list"), /\| reporting +\| true +\| false +\| SCRAM-SHA-256 +\|/);
+    });
+
+    test("another writes, makes tables of its own, and the owner has all rights to them", async () => {
+      const password = "correct horse battery staple";
+      const made = await platform.run(
+        ["--app", "shop", "--addon", "postgresql", "database-users-create", "ingest_1", "--password-stdin"],
+        { input: `${password}\n` },
+      );
+      assert.deepEqual([made.stdout, made.exitCode], ['User "ingest_1" created.\n', 0], made.stderr);
+      const writer = userUri("ingest_1", password);
+      await ask(writer, "insert into before_it values (3)");
+      await ask(writer, "create table theirs as select 4 as n");
+      await ask(uri, "alter table theirs add column m integer; update theirs set m = 5");
+      assert.equal(await ask(uri, "select n + m from theirs"), 9);
+      await assert.rejects(ask(writer, "drop table before_it"), /must be owner/);
+      await assert.rejects(ask(writer, `set role "${new URL(uri).username}"`), /permission denied/);
+      const reader = userUri("reporting", passwordIn(await runOk("database-users-update-password", "reporting")));
+      assert.equal(await ask(reader, "select n from theirs"), 4);
+    });
+
+    test("a new password replaces the old one", async () => {
+      const first = passwordIn(await runOk("database-users-update-password", "reporting"));
+      const second = passwordIn(await runOk("database-users-update-password", "reporting"));
+      assert.match(first, /^\w{64}$/);
+      await assert.rejects(ask(userUri("reporting", first), "select 1"), /password authentication failed/);
+      assert.equal(await ask(userUri("reporting", second), "select 1"), 1);
+    });
+
+    test("one that is deleted is gone with its sessions, and the owner has what it owned", async () => {
+      const password = passwordIn(await runOk("database-users-update-password", "ingest_1"));
+      const session = new Client({ connectionString: userUri("ingest_1", password).replace(/\?.*/, "") });
+      const ended = new Promise((resolve) => session.on("error", resolve));
+      await session.connect();
+      assert.equal(await runOk("database-users-delete", "ingest_1"), "-----> User ingest_1 has been deleted\n");
+      await ended;
+      assert.equal(
+        await ask(uri, "select tableowner from pg_tables where tablename = 'theirs'"),
+        new URL(uri).username,
+      );
+      await assert.rejects(ask(userUri("ingest_1", password), "select 1"), /password authentication failed/);
+      assert.equal((await run("database-users-delete", "ingest_1")).exitCode, 1);
+    });
+
+    test("names and passwords that won't do are refused with the reason", async () => {
+      const post = (user: object) =>
+        platform.api("POST", `/api/databases/${addonId}/users`, { body: { database_user: user } });
+      for (const name of [
+        "short",
+        "Reporting",
+        "1reporting",
+        "tidemark_x",
+        "pg_reader",
+        'a"; drop table x; --',
+        "reporting",
+      ]) {
+        const { status, body } = await post({ name });
+        assert.equal(status, 422, name);
+        assert.ok(pick(body, "errors", "name") !== undefined, name);
+      }
+      const weak = { name: "reporter", password: "short", password_confirmation: "short" };
+      assert.equal((await post(weak)).status, 422);
+      const slip = { name: "reporter", password: "p".repeat(24), password_confirmation: "q".repeat(24) };
+      assert.ok(pick((await post(slip)).body, "errors", "password_confirmation") !== undefined);
+    });
+
+    test("a dump is taken and restored as before, whoever owns its tables", async () => {
+      const said = await runOk("backups-create");
+      assert.match(said, /Backup successfully finished/);
+    });
+  });
+
+  describe("its features", () => {
+    test("force-ssl cuts sessions in clear, refuses new ones, and survives a restart of the platform", async () => {
+      const plain = new Client({ connectionString: uri.replace(/\?.*/, "") });
+      const cut = new Promise((resolve) => plain.on("error", resolve));
+      await plain.connect();
+      assert.match(await runOk("addons-info"), /\| Force TLS +\| disabled +\|/);
+      assert.equal(
+        await runOk("database-enable-feature", "force-ssl", "--synchronous"),
+        "-----> Feature force-ssl has been enabled\n",
+      );
+      await cut;
+      await assert.rejects(ask(uri, "select 1"), /no encryption/);
+      assert.equal(await ask(uri, "select 1", { ssl: { rejectUnauthorized: false } }), 1);
+      assert.match(await runOk("addons-info"), /\| Force TLS +\| activated +\|/);
+      await platform.stop();
+      await platform.start();
+      await waitFor(
+        async () => (await ask(uri, "select 1", { ssl: { rejectUnauthorized: false } }).catch(() => 0)) === 1,
+        "the database",
+      );
+      await assert.rejects(ask(uri, "select 1"), /no encryption/);
+      assert.equal(
+        await runOk("database-disable-feature", "force-ssl"),
+        "-----> Feature force-ssl has been disabled.\n",
+      );
+      await waitFor(async () => (await ask(uri, "select 1").catch(() => 0)) === 1, "a session in clear");
+      assert.match(await runOk("addons-info"), /\| Force TLS +\| disabled +\|/);
+    });
+
+    test("publicly-available is refused where databases listen for this machine only", async () => {
+      const refused = await run("database-enable-feature", "publicly-available");
+      assert.equal(refused.exitCode, 1);
+      assert.match(refused.stderr, /listen on 127\.0\.0\.1, which no other machine reaches/);
+      assert.match(refused.stderr, /TIDEMARK_DATABASE_BIND/);
+      const unknown = await platform.api("POST", `/api/databases/${addonId}/features`, {
+        body: { feature: { name: "time-travel" } },
+      });
+      assert.equal(unknown.status, 422);
+    });
+  });
+
+  describe("its maintenance", () => {
+    test("the window is Tuesday night until it is moved, by the clock of whoever moves it", async () => {
+      const inUtc = (...args: string[]) =>
+        platform.run(["--app", "shop", "--addon", "postgresql", ...args], { environment: { TZ: "UTC" } });
+      assert.match((await inUtc("addons-info")).stdout, /\| Maintenance window +\| Tuesdays at 22:00 \(08 hours\) +\|/);
+      const moved = await inUtc(
+        "addons-config",
+        "--maintenance-window-day",
+        "sunday",
+        "--maintenance-window-hour",
+        "3",
+      );
+      assert.match(moved.stdout, /^Addon config updated\.\n {7}Maintenance window: Sundays at 03:00 \(08 hours\)\n/);
+      const { body } = await platform.api("GET", `/api/databases/${addonId}`);
+      assert.deepEqual(pick(body, "database", "maintenance_window"), {
+        weekday_utc: 0,
+        starting_hour_utc: 3,
+        duration_in_hour: 8,
+      });
+      const tokyo = await platform.run(
+        [
+          "--app",
+          "shop",
+          "--addon",
+          "postgresql",
+          "addons-config",
+          "--maintenance-window-day",
+          "monday",
+          "--maintenance-window-hour",
+          "1",
+        ],
+        { environment: { TZ: "Asia/Tokyo" } },
+      );
+      assert.match(tokyo.stdout, /Mondays at 01:00/, tokyo.stderr);
+      assert.match((await inUtc("addons-config")).stdout, /Sundays at 16:00/);
+      assert.equal((await inUtc("addons-config", "--maintenance-window-hour", "24")).exitCode, 2);
+    });
+  });
 });
 
 /** The first value of the first row. */
@@ -106,8 +306,9 @@ async function ask(uri: string, sql: string, options: { ssl?: { rejectUnauthoriz
   client.on("error", () => undefined);
   await client.connect();
   try {
-    const { rows } = await client.query({ text: sql, rowMode: "array" });
-    return rows[0]?.[0];
+    // Several statements have several results.
+    const results = [await client.query({ text: sql, rowMode: "array" })].flat();
+    return results.at(-1)?.rows[0]?.[0];
   } finally {
     await client.end();
   }

@@ -19,6 +19,9 @@ interface Owned {
   readonly tokenId: string;
 }
 
+/** Of things that may be anything: what they are of is what is refused. */
+const OTHER_IDS = { user: "reporting", maintenance: "000000000000000000000000" };
+
 describe("two users of a platform", () => {
   const cleanUps = collectCleanUps();
   let platform: Platform;
@@ -99,6 +102,7 @@ describe("two users of a platform", () => {
       for (const app of ["shop", owned.appId]) {
         for (const addon of [owned.addonId, owned.resourceId, "postgresql"]) {
           const path = fillPath(route.path, {
+            ...OTHER_IDS,
             app,
             addon,
             backup: owned.backupId,

@@ -21,6 +21,15 @@ import { backupsRestore } from "./backups-restore.ts";
 import { backupsRestores } from "./backups-restores.ts";
 import { backupsRestoresCancel } from "./backups-restores-cancel.ts";
 import { create } from "./create.ts";
+import { addonsConfig } from "./addons-config.ts";
+import { databaseDisableFeature } from "./database-disable-feature.ts";
+import { databaseEnableFeature } from "./database-enable-feature.ts";
+import { databaseMaintenanceInfo } from "./database-maintenance-info.ts";
+import { databaseMaintenanceList } from "./database-maintenance-list.ts";
+import { databaseUsersCreate } from "./database-users-create.ts";
+import { databaseUsersDelete } from "./database-users-delete.ts";
+import { databaseUsersList } from "./database-users-list.ts";
+import { databaseUsersUpdatePassword } from "./database-users-update-password.ts";
 import { databasePitrConfig } from "./database-pitr-config.ts";
 import { databasePitrRecoveryWindow } from "./database-pitr-recovery-window.ts";
 import { destroy } from "./destroy.ts";
@@ -101,7 +110,16 @@ export const COMMANDS: readonly CommandSpec[] = [
   addonsAdd,
   addonsInfo,
   addonsUpgrade,
+  addonsConfig,
   addonsRemove,
+  databaseUsersList,
+  databaseUsersCreate,
+  databaseUsersUpdatePassword,
+  databaseUsersDelete,
+  databaseEnableFeature,
+  databaseDisableFeature,
+  databaseMaintenanceList,
+  databaseMaintenanceInfo,
   backups,
   backupsConfig,
   backupsCreate,

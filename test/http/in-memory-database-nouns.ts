@@ -1,0 +1,107 @@
+import type { DatabaseUser, Maintenance } from "../../src/control/database-services.ts";
+import type { Services } from "../../src/control/services.ts";
+import { TidemarkError } from "../../src/core/errors.ts";
+import { type AddonId, isObjectId } from "../../src/core/ids.ts";
+
+export const MAINTENANCE_ID = "0193512a0000dddddddddddd";
+const DATABASE_USER = "reporting";
+
+/** The nouns of the one database of `inMemoryServices`: one feature, one maintenance, one user beside the owner. */
+export function inMemoryDatabaseNouns({
+  addonId,
+  at,
+  known,
+  knownAddon,
+}: {
+  addonId: AddonId;
+  at: Date;
+  /** Throws `not_found` unless it is true. */
+  known: (ok: boolean, what: string) => void;
+  knownAddon: (id: string) => void;
+}): Pick<Services, "features" | "maintenances" | "databaseUsers"> {
+  return {
+    features: features(knownAddon),
+    maintenances: maintenances({ addonId, at, known, knownAddon }),
+    databaseUsers: databaseUsers({ known, knownAddon }),
+  };
+}
+
+function features(knownAddon: (id: string) => void): Services["features"] {
+  return {
+    enable: async (_caller, id, name) => {
+      knownAddon(id);
+      return { name: knownFeature(name), status: "PENDING", message: "The server is taking it up" };
+    },
+    disable: async (_caller, id, name) => {
+      knownAddon(id);
+      return { name: knownFeature(name), message: "It is off" };
+    },
+  };
+}
+
+function knownFeature(name: string): "force-ssl" {
+  if (name === "force-ssl") return name;
+  throw new TidemarkError("invalid_fields", "There is no such feature", { fields: { feature: ["is unknown"] } });
+}
+
+function maintenances({
+  addonId,
+  at,
+  known,
+  knownAddon,
+}: Parameters<typeof inMemoryDatabaseNouns>[0]): Services["maintenances"] {
+  if (!isObjectId(MAINTENANCE_ID)) throw new Error("no object id");
+  const maintenance: Maintenance = {
+    id: MAINTENANCE_ID,
+    addonId,
+    type: "restart",
+    status: "scheduled",
+    reason: "Settings wait for a restart: max_connections",
+    createdAt: at,
+    startedAt: null,
+    endedAt: null,
+  };
+  return {
+    list: async (_caller, id, page) => {
+      knownAddon(id);
+      return { items: [maintenance], totalCount: 1, ...page };
+    },
+    show: async (_caller, id, maintenanceId) => {
+      knownAddon(id);
+      known(maintenanceId === MAINTENANCE_ID, "maintenance");
+      return maintenance;
+    },
+    setWindow: async (_caller, id) => knownAddon(id),
+  };
+}
+
+function databaseUsers({
+  known,
+  knownAddon,
+}: Pick<Parameters<typeof inMemoryDatabaseNouns>[0], "known" | "knownAddon">): Services["databaseUsers"] {
+  const user: DatabaseUser = {
+    name: DATABASE_USER,
+    isReadOnly: true,
+    isProtected: false,
+    passwordEncryption: "SCRAM-SHA-256",
+  };
+  return {
+    list: async (_caller, id) => {
+      knownAddon(id);
+      return [{ ...user, name: "my_app_4553", isReadOnly: false, isProtected: true }, user];
+    },
+    create: async (_caller, id, { name, isReadOnly, password }) => {
+      knownAddon(id);
+      return { user: { ...user, name, isReadOnly }, generatedPassword: password === null ? "generated" : null };
+    },
+    setPassword: async (_caller, id, { name, password }) => {
+      knownAddon(id);
+      known(name === DATABASE_USER, "user");
+      return { user, generatedPassword: password === null ? "generated" : null };
+    },
+    remove: async (_caller, id, name) => {
+      knownAddon(id);
+      known(name === DATABASE_USER, "user");
+    },
+  };
+}
