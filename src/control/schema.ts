@@ -383,7 +383,7 @@ export interface PointInTimeOperationTable {
   stopped_at: Date | null;
   answered_at: Date | null;
   undo_until: Date | null;
-  notes: JSONColumnType<string[], string | undefined, string>;
+  notes: JSONColumnType<string[], string | undefined>;
 }
 
 /** In order. What has come to `swapping` is in the hands of the host; from `starting` on the new data is the database's. */

@@ -1,11 +1,10 @@
-import { lstat, mkdir, readFile, rm, symlink } from "node:fs/promises";
+import { lstat, mkdir, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Clock } from "../core/clock.ts";
-import { TidemarkError, systemErrorCode } from "../core/errors.ts";
-import { type Lsn, type TimelineId, formatLsn, historyFileName, parseLsn, toTimelineId } from "../core/lsn.ts";
+import { TidemarkError } from "../core/errors.ts";
+import { type Lsn, type TimelineId, formatLsn, parseLsn, toTimelineId } from "../core/lsn.ts";
 import type { Connection } from "../postgres/connection.ts";
 import type { Programs } from "../postgres/programs.ts";
-import { parseTimelineHistory } from "../postgres/timeline-history.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
 import { newestTimeline } from "./branch.ts";
 import type { FileOwner } from "./extract-volume.ts";
@@ -13,6 +12,7 @@ import type { LineageFacts } from "./facts.ts";
 import type { PlannedTablespace } from "./plan.ts";
 import { walEnd } from "./plan.ts";
 import { recoverySettings } from "./recovery-settings.ts";
+import { readSwitch } from "./read-switch.ts";
 import { RECOVERY_PORT, RecoveryServer, type ReplayState } from "./recovery-server.ts";
 import { workFolder } from "./restore-folder.ts";
 import type { ResolvedTarget } from "./target.ts";
@@ -46,7 +46,18 @@ export interface RecoverRequest {
   readonly clock: Clock;
   readonly pid: number;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: { readonly replayed: Lsn | undefined; readonly target: Lsn }) => void) | undefined;
+  readonly onProgress?: ((progress: ReplayProgress) => void) | undefined;
+  /** Called when the copy pauses at its target, proved to be there. Not called for one that PostgreSQL doesn't pause. */
+  readonly onPaused?: ((connection: Connection) => Promise<void>) | undefined;
+  /** `open`: called once the copy was promoted, before it is stopped. */
+  readonly onOpen?: ((connection: Connection) => Promise<void>) | undefined;
+}
+
+export interface ReplayProgress {
+  readonly replayed: Lsn | undefined;
+  /** Stamp of the newest transaction that was replayed. */
+  readonly replayedUntil: Date | undefined;
+  readonly target: Lsn;
 }
 
 export interface Recovered {
@@ -129,7 +140,10 @@ async function finish(request: RecoverRequest, running: Running): Promise<Recove
   const { server, nextTimeline } = running;
   const { endLsn, branch } = request.target;
   const reached = await waitFor(request, running, (state) => state.kind === "paused" || state.kind === "open");
-  if (reached.kind === "paused") assertReached(endLsn, reached.lsn);
+  if (reached.kind === "paused") {
+    assertReached(endLsn, reached.lsn);
+    await request.onPaused?.(server.connection);
+  }
   if (request.end === "paused") {
     // A copy whose sessions aren't known to the log yet takes no connections, so PostgreSQL doesn't pause it.
     if (reached.kind === "open") throw failed("the server opened by itself at the target instead of pausing there");
@@ -140,7 +154,10 @@ async function finish(request: RecoverRequest, running: Running): Promise<Recove
     const deadlineMs = request.clock.now().getTime() + PROMOTION_TIMEOUT_MS;
     await waitFor(request, running, (state) => state.kind === "open", deadlineMs);
   }
-  assertReached(endLsn, await switchPoint(request.dataFolder, nextTimeline));
+  const left = await readSwitch(request.dataFolder, nextTimeline);
+  if (left === undefined) throw failed(`the copy took another timeline than ${nextTimeline}`);
+  assertReached(endLsn, left.end);
+  await request.onOpen?.(server.connection);
   return { lsn: endLsn, timeline: nextTimeline, running: undefined };
 }
 
@@ -156,7 +173,8 @@ async function waitFor(
     if (feed.failure !== undefined) throw feed.failure.error;
     if (server.isOver) throw failed(`the server ended; its log ends with:\n${await server.logTail()}`);
     const state = await server.replayState(signal);
-    if (state.kind !== "starting") request.onProgress?.({ replayed: state.lsn, target: target.endLsn });
+    if (state.kind !== "starting")
+      request.onProgress?.({ replayed: state.lsn, replayedUntil: state.until, target: target.endLsn });
     if (state.kind !== "starting" && isReached(state)) return state;
     if (deadlineMs !== undefined && clock.now().getTime() > deadlineMs) throw failed("the promotion takes too long");
     await clock.sleep(POLL_INTERVAL_MS, signal);
@@ -168,17 +186,6 @@ function assertReached(expected: Lsn, found: Lsn | undefined): void {
   if (found === expected) return;
   const where = found === undefined ? "nowhere" : `at ${formatLsn(found)}`;
   throw failed(`it ended ${where}, planned was ${formatLsn(expected)}`);
-}
-
-/** Where the promoted copy left its old timeline: the end of what it replayed. */
-async function switchPoint(dataFolder: string, timeline: TimelineId): Promise<Lsn | undefined> {
-  try {
-    const history = await readFile(join(dataFolder, "pg_wal", historyFileName(timeline)), "utf8");
-    return parseTimelineHistory(history).at(-1)?.end;
-  } catch (error) {
-    if (systemErrorCode(error) !== "ENOENT") throw error;
-    throw failed(`the copy took another timeline than ${timeline}`);
-  }
 }
 
 /** The first id after all that anything is known of. */

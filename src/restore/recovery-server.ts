@@ -41,9 +41,15 @@ export interface RecoveryServerOptions {
 
 export type ReplayState =
   /** It takes no connections yet. */
-  { readonly kind: "starting" } | { readonly kind: "replaying" | "paused" | "open"; readonly lsn: Lsn | undefined };
+  | { readonly kind: "starting" }
+  | { readonly kind: "replaying" | "paused" | "open"; readonly lsn: Lsn | undefined; readonly until: Date | undefined };
 
-const stateRow = z.object({ recovering: z.boolean(), lsn: z.string().nullable(), state: z.string().nullable() });
+const stateRow = z.object({
+  recovering: z.boolean(),
+  lsn: z.string().nullable(),
+  state: z.string().nullable(),
+  until: z.date().nullable(),
+});
 
 /** A server on a private socket that recovers a data folder. */
 export class RecoveryServer {
@@ -114,12 +120,12 @@ export class RecoveryServer {
     try {
       return await withSession(this.connection, session, async (client) => {
         const { rows } = await client.query(
-          `select pg_is_in_recovery() as recovering, pg_last_wal_replay_lsn()::text as lsn,
+          `select pg_is_in_recovery() as recovering, pg_last_wal_replay_lsn()::text as lsn, pg_last_xact_replay_timestamp() as until,
                   case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() end as state`,
         );
-        const { recovering, lsn, state } = stateRow.parse(rows[0]);
+        const { recovering, lsn, state, until } = stateRow.parse(rows[0]);
         const kind = recovering ? (state === "paused" ? "paused" : "replaying") : "open";
-        return { kind, lsn: lsn === null ? undefined : parseLsn(lsn) };
+        return { kind, lsn: lsn === null ? undefined : parseLsn(lsn), until: until ?? undefined };
       });
     } catch (error) {
       if (isErrorCode(error, "server_not_running")) return { kind: "starting" };

@@ -9,7 +9,8 @@ export interface RecoverySettings {
   readonly runFolder: string;
   readonly port: number;
   readonly restoreCommand: string;
-  readonly targetLsn: Lsn;
+  /** Undefined for a cluster that was stopped: it is opened at the end of its own log. */
+  readonly targetLsn: Lsn | undefined;
   readonly timeline: TimelineId;
   readonly minimums: StandbyMinimums;
 }
@@ -46,7 +47,7 @@ export function recoverySettings(settings: RecoverySettings): readonly (readonly
     ["recovery_target_name", ""],
     ["recovery_target_time", ""],
     ["recovery_target_xid", ""],
-    ["recovery_target_lsn", formatLsn(settings.targetLsn)],
+    ["recovery_target_lsn", settings.targetLsn === undefined ? "" : formatLsn(settings.targetLsn)],
   ];
 }
 

@@ -3,7 +3,7 @@ import { freemem } from "node:os";
 import { dirname, resolve } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import { TidemarkError, systemErrorCode } from "../core/errors.ts";
-import type { Lsn, TimelineId } from "../core/lsn.ts";
+import type { TimelineId } from "../core/lsn.ts";
 import { BackupManifestReader } from "../postgres/backup-manifest.ts";
 import type { Programs } from "../postgres/programs.ts";
 import { type BaseBackupManifest, readServerManifest } from "../repository/base-backup-set.ts";
@@ -13,7 +13,7 @@ import { type LineageFacts, readRestoreFacts } from "./facts.ts";
 import { fetchBaseBackup } from "./fetch.ts";
 import type { RestoreRates } from "./plan-estimate.ts";
 import { type MachineFacts, type RestorePlan, type RestoreRequest, planRestore, tablespacePaths } from "./plan.ts";
-import { type Recovered, recover } from "./recover.ts";
+import { type RecoverRequest, type Recovered, type ReplayProgress, recover } from "./recover.ts";
 import { disarm, removeWorkFolder } from "./restore-folder.ts";
 import { type ResolvedTarget, resolveTarget } from "./target.ts";
 import type { TargetRequest } from "./target-request.ts";
@@ -39,11 +39,14 @@ export interface RestoreCall {
   readonly pid: number;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined;
+  /** As of `recover`. */
+  readonly onPaused?: RecoverRequest["onPaused"];
+  readonly onOpen?: RecoverRequest["onOpen"];
 }
 
 export type RestoreProgress =
   | { readonly phase: "fetch"; readonly doneBytes: number; readonly totalBytes: number }
-  | { readonly phase: "recover"; readonly replayed: Lsn | undefined; readonly target: Lsn };
+  | ({ readonly phase: "recover" } & ReplayProgress);
 
 /** What was restored, and how fast. */
 export interface Executed extends Recovered {
