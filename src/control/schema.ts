@@ -3,6 +3,8 @@ import type { AddonId, ObjectId } from "../core/ids.ts";
 import type { LogicalRestoreObject } from "./logical-restore-service.ts";
 import type { NotifierDeliveryTable, NotifierTable } from "./notifier-schema.ts";
 import type { UtcDay } from "../policy/utc-day.ts";
+import type { RestoreRates } from "../restore/plan-estimate.ts";
+import type { PointInTimePlan, PointInTimeRequest } from "./point-in-time-service.ts";
 
 /** The control database's tables as kysely sees them; `migrations/` makes them. Every instant is `timestamptz`, every size bytes. */
 export interface ControlSchema {
@@ -337,6 +339,8 @@ export interface EventTable {
 export interface KeptDataFolderTable {
   addon_id: AddonId;
   name: string;
+  /** The history that it belongs to. */
+  lineage: string | null;
   /** The timeline that it was opened on for an undoing that never came to its end; null as a rule. */
   timeline: number | null;
   left_at: Date;
@@ -365,10 +369,10 @@ export interface PointInTimeOperationTable {
   operation_id: ObjectId;
   addon_id: AddonId;
   /** As point-in-time-request.ts writes it. */
-  request: JSONColumnType<object>;
+  request: JSONColumnType<PointInTimeRequest, string, never>;
   phase: Generated<PointInTimePhase>;
   /** As it is answered. */
-  plan: JSONColumnType<object> | null;
+  plan: JSONColumnType<PointInTimePlan, string | undefined, string> | null;
   /** The folder that is, or was, made. */
   data_folder: string | null;
   timeline: number | null;
@@ -382,7 +386,11 @@ export interface PointInTimeOperationTable {
   swap_operation_id: ObjectId | null;
   stopped_at: Date | null;
   answered_at: Date | null;
+  /** How long it can be undone. */
+  undo_hours: Generated<number>;
   undo_until: Date | null;
+  /** How fast it was, for the estimates of later ones. */
+  rates: JSONColumnType<RestoreRates, string | null | undefined, string | null> | null;
   notes: JSONColumnType<string[], string | undefined>;
 }
 

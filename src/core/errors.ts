@@ -117,6 +117,11 @@ export const ERROR_TABLE = {
     500,
     1,
     "Some objects of a dump could not be restored; the restore's report says which and why",
+  handover_failed: row(
+    "permanent",
+    409,
+    1,
+    "The last write-ahead log of a database could not be stored in time, so nothing was put in its place",
   ),
   restore_refused: row(
     "user",

@@ -92,17 +92,24 @@ export async function provisionManagedDatabase(
   const superuser = superuserConnection(server);
   await provisionRoles(superuser, { name: database.name, passwords, ...cancellation });
   return withSession(superuser, { applicationName: "tidemark provision", ...cancellation }, async (client) => {
-    // From here on the server keeps its log until it is stored, whoever stores it and whenever that begins.
-    await client.query(
-      `select pg_create_physical_replication_slot($1, true)
-       where not exists (select from pg_replication_slots where slot_name = $1)`,
-      [REPLICATION_SLOT],
-    );
+    await ensureReplicationSlot(client);
     return {
       version: (await readServerVersion(client)).version,
       systemIdentifier: await readSystemIdentifier(client),
     };
   });
+}
+
+/**
+ * Makes the slot that continuous backups read the log from, unless it is there: from here on the server keeps its log until it is stored, whoever stores it and
+ * whenever that begins. Works in a recovery too.
+ */
+export async function ensureReplicationSlot(client: Pick<Client, "query">): Promise<void> {
+  await client.query(
+    `select pg_create_physical_replication_slot($1, true)
+     where not exists (select from pg_replication_slots where slot_name = $1)`,
+    [REPLICATION_SLOT],
+  );
 }
 
 /**

@@ -8,6 +8,8 @@ export interface BackupPlan {
   readonly memoryMb: number;
   /** Order in lists, from 1. */
   readonly position: number;
+  /** How long a restore in place can be undone: the replaced data is kept so many hours. */
+  readonly undoHours: number;
   readonly retention: {
     /** One scheduled backup is kept for each of so many days, weeks and months. */
     readonly dailyCount: number;
@@ -39,6 +41,10 @@ const BUSINESS = {
   manualAfterDeletionDays: 365,
 };
 
+/** A day to notice a mistake; three, so that a weekend is among them. */
+export const UNDO_HOURS_STARTER = 24;
+const UNDO_HOURS_BUSINESS = 72;
+
 const plan = (
   serviceClass: BackupPlan["serviceClass"],
   { memoryMb, size, position }: { memoryMb: number; size: string; position: number },
@@ -52,6 +58,7 @@ const plan = (
   serviceClass,
   memoryMb,
   position,
+  undoHours: serviceClass === "starter" ? UNDO_HOURS_STARTER : UNDO_HOURS_BUSINESS,
   retention: serviceClass === "starter" ? STARTER : BUSINESS,
 });
 

@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { TidemarkError } from "../core/errors.ts";
 import { type Lsn, type TimelineId, type WalSegmentSize, toLsn, toTimelineId, toWalSegmentSize } from "../core/lsn.ts";
 import { crc32c } from "./crc32c.ts";
@@ -59,6 +61,11 @@ export interface ControlFile {
   readonly minimums: StandbyMinimums;
   readonly walSegmentSize: WalSegmentSize;
   readonly hasChecksums: boolean;
+}
+
+/** pg_control of a data folder. @throws as `parseControlFile`, and what reading the file throws */
+export async function readControlFile(dataFolder: string): Promise<ControlFile> {
+  return parseControlFile(await readFile(join(dataFolder, CONTROL_FILE_PATH)));
 }
 
 /**

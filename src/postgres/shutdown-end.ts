@@ -1,7 +1,7 @@
-import { open, readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { type Lsn, type TimelineId, type WalSegmentSize, advanceLsn, segmentName, segmentOffset } from "../core/lsn.ts";
-import { CONTROL_FILE_PATH, parseControlFile } from "./control-file.ts";
+import { readControlFile } from "./control-file.ts";
 
 const PAGE_BYTES = 8192;
 const PAGE_HEADER_BYTES = 24;
@@ -22,10 +22,10 @@ export interface ShutdownEnd {
  *
  * @param dataFolder of a server that doesn't run
  * @returns undefined when it wasn't shut down cleanly: its log then ends wherever a recovery finds it to
- * @throws as `parseControlFile`, and what reading the files throws
+ * @throws as `readControlFile`, and what reading the files throws
  */
 export async function readShutdownEnd(dataFolder: string): Promise<ShutdownEnd | undefined> {
-  const control = parseControlFile(await readFile(join(dataFolder, CONTROL_FILE_PATH)));
+  const control = await readControlFile(dataFolder);
   if (control.state !== "shut down") return undefined;
   const { timeline, walSegmentSize: segmentSize, checkpoint } = control;
   const lengthBytes = await readRecordLength(

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import type { ControlDatabase } from "../control/database.ts";
 import { TidemarkError } from "../core/errors.ts";
-import { type BackupPlan, type PlanCatalogue, planCatalogue, SHIPPED_PLANS } from "../policy/plans.ts";
+import { type BackupPlan, type PlanCatalogue, planCatalogue, SHIPPED_PLANS, UNDO_HOURS_STARTER } from "../policy/plans.ts";
 
 const PLANS_MAX = 100;
 /** Below it, a server has too little for its own connections. */
@@ -12,6 +12,8 @@ const MEMORY_MB_MAX = 1024 * 1024;
 /** Ten years, for counts of days; more is a slip. */
 const DAYS_MAX = 3660;
 const COUNT_MAX = 1000;
+/** A month: what is kept to undo a restore takes as much disk as the database. */
+const UNDO_HOURS_MAX = 31 * 24;
 
 const count = (from: number) => z.int().min(from).max(COUNT_MAX);
 const days = z.int().min(1).max(DAYS_MAX);
@@ -34,6 +36,7 @@ const PlanInFile = z.strictObject({
   description: label(1000),
   service_class: z.enum(["starter", "business"]),
   memory_mb: z.int().min(MEMORY_MB_MIN).max(MEMORY_MB_MAX),
+  undo_hours: z.int().min(0).max(UNDO_HOURS_MAX).default(UNDO_HOURS_STARTER),
   retention: z.strictObject({
     daily: count(1),
     weekly: count(0),
@@ -108,6 +111,7 @@ function planOf(plan: z.infer<typeof PlanInFile>): BackupPlan {
     serviceClass: plan.service_class,
     memoryMb: plan.memory_mb,
     position: 0,
+    undoHours: plan.undo_hours,
     retention: {
       dailyCount: retention.daily,
       weeklyCount: retention.weekly,

@@ -14,6 +14,7 @@ const STATEMENTS = [
   `create table kept_data_folders (
     addon_id text not null references addons,
     name text not null,
+    lineage text,
     timeline bigint,
     left_at timestamptz not null,
     kept_until timestamptz not null,
@@ -49,7 +50,9 @@ const STATEMENTS = [
     swap_operation_id text references operations,
     stopped_at timestamptz,
     answered_at timestamptz,
+    undo_hours integer not null default 0,
     undo_until timestamptz,
+    rates jsonb,
     notes jsonb not null default '[]'
   )`,
   `create index point_in_time_operations_addon on point_in_time_operations (addon_id, operation_id desc)`,
