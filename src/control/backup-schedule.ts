@@ -1,10 +1,11 @@
 import { sql, type Transaction } from "kysely";
-import { TidemarkError } from "../core/errors.ts";
+import { isErrorCode, TidemarkError } from "../core/errors.ts";
 import type { AddonId } from "../core/ids.ts";
 import { type BackupSchedule, changeSchedule, dueNight, nextRuns } from "../policy/backup-schedule.ts";
 import { addDays, type UtcDay, utcDayOf } from "../policy/utc-day.ts";
 import { type AddonFacts, findAddonOfCaller } from "./access.ts";
 import { insertBackup } from "./backups.ts";
+import { RESTORING_KINDS } from "./exclusive-work.ts";
 import type { ControlContext, SchedulingContext } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
 import { recordDatabaseEvent } from "./events.ts";
@@ -56,11 +57,18 @@ export async function readPeriodicBackups(
     .where("backups.addon_id", "=", addon.id)
     .where("operations.state", "in", ["scheduled", "running"])
     .executeTakeFirst();
+  const restore = await db
+    .selectFrom("operations")
+    .select("id")
+    .where("addon_id", "=", addon.id)
+    .where("kind", "in", RESTORING_KINDS)
+    .where("state", "in", ["scheduled", "running"])
+    .executeTakeFirst();
   return {
     isEnabled: schedule.isEnabled,
     hourUtc: schedule.hourUtc,
     nextRuns: runs.map(({ at }) => at),
-    waitsBecause: runs[0]?.isDue === true ? delayOf(addon, open?.id) : null,
+    waitsBecause: runs[0]?.isDue === true ? delayOf(addon, { openBackup: open?.id, openRestore: restore?.id }) : null,
   };
 }
 
@@ -89,8 +97,12 @@ export async function configureBackups(
   });
 }
 
-function delayOf(addon: AddonFacts, openBackup: string | undefined): string {
+function delayOf(
+  addon: AddonFacts,
+  { openBackup, openRestore }: { openBackup: string | undefined; openRestore: string | undefined },
+): string {
   if (addon.state === "provisioning") return "The database is being made";
+  if (openRestore !== undefined) return `The database is being restored: ${openRestore}`;
   if (addon.status !== "running") return `The database is not running: ${addon.status_reason ?? "it is stopped"}`;
   if (openBackup !== undefined) return `Another backup is running: ${openBackup}`;
   return "It is about to begin";
@@ -121,7 +133,7 @@ async function readReady(
             .selectFrom("operations")
             .select("operations.id")
             .whereRef("operations.addon_id", "=", "databases.addon_id")
-            .where("operations.kind", "in", ["logical_backup", "logical_restore"])
+            .where("operations.kind", "in", ["logical_backup", "logical_restore", ...RESTORING_KINDS])
             .where("operations.state", "in", ["scheduled", "running"]),
         ),
       ),
@@ -147,8 +159,8 @@ async function beginPeriodicBackup(
     const constraint = violatedConstraint(error, UNIQUE_VIOLATION);
     // The night has its backup, whatever the schedule's row says.
     if (constraint === "backups_one_night") await settleNight(context.database.db, schedule, night);
-    // A backup that somebody asked for was faster: this one's turn comes after it.
-    else if (constraint !== "operations_one_open") throw error;
+    // What somebody asked for was faster: this one's turn comes after it.
+    else if (!isErrorCode(error, "conflict") && constraint !== "operations_one_open") throw error;
   }
 }
 

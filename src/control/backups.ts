@@ -10,6 +10,7 @@ import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
 import type { DownloadLinks } from "./download-links.ts";
 import { type EventActor, recordDatabaseEvent } from "./events.ts";
 import type { Backup, BackupRetention } from "./model.ts";
+import { requireNoRestore } from "./exclusive-work.ts";
 import { insertOperation, requestCancel } from "./operations.ts";
 import type { ControlSchema } from "./schema.ts";
 import type { BackupService, DatabaseCaller, Download } from "./services.ts";
@@ -90,7 +91,7 @@ export async function scheduleBackup(
   return backup;
 }
 
-/** Adds a backup and its operation and sends the job; violates `operations_one_open` while another is open. */
+/** Adds a backup and its operation and sends the job; violates `operations_one_open` while another is open, `conflict` during a restore in place. */
 export async function insertBackup(
   { clock, queue }: SchedulingContext,
   transaction: Transaction<ControlSchema>,
@@ -101,6 +102,7 @@ export async function insertBackup(
     requestedBy: ObjectId | null;
   },
 ): Promise<ObjectId> {
+  await requireNoRestore(transaction, input.addon.id);
   const id = newObjectId(clock.now());
   const operation = await insertOperation(transaction, {
     id: newObjectId(clock.now()),

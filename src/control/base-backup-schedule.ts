@@ -3,6 +3,7 @@ import { newObjectId, type AddonId } from "../core/ids.ts";
 import { nextBaseBackup } from "../policy/base-backup-schedule.ts";
 import type { SchedulingContext } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
+import { RESTORING_KINDS } from "./exclusive-work.ts";
 import { insertOperation } from "./operations.ts";
 
 /** After a base backup failed for good, the next one isn't begun before: what is wrong is seldom mended sooner. */
@@ -22,7 +23,7 @@ export async function scheduleBaseBackups(context: SchedulingContext): Promise<v
   }
 }
 
-/** Databases that run and whose log is streamed, with no base backup under way. */
+/** Databases that run and whose log is streamed, with neither a base backup nor a restore under way. */
 async function readCandidates({ database }: SchedulingContext) {
   return await database.db
     .selectFrom("wal_streams")
@@ -48,6 +49,8 @@ async function readCandidates({ database }: SchedulingContext) {
         .whereRef("operations.addon_id", "=", "wal_streams.addon_id")
         .where("operations.kind", "=", "base_backup")
         .where("operations.state", "=", "error")
+        // A restore ends it, so that the next one can begin at once.
+        .where("operations.error_code", "!=", "cancelled")
         .as("lastFailureAt"),
     ])
     .where("addons.state", "=", "running")
@@ -60,7 +63,8 @@ async function readCandidates({ database }: SchedulingContext) {
             .selectFrom("operations")
             .select(sql`1`.as("one"))
             .whereRef("operations.addon_id", "=", "wal_streams.addon_id")
-            .where("operations.kind", "=", "base_backup")
+            // A restore under way is about to replace what would be copied.
+            .where("operations.kind", "in", ["base_backup", ...RESTORING_KINDS])
             .where("operations.state", "in", ["scheduled", "running"]),
         ),
       ),

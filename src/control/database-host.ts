@@ -5,6 +5,7 @@ import { repeat } from "../core/repeat.ts";
 import {
   type ManagedDatabase,
   type ManagedHost,
+  managedFolder,
   ownerConnection,
   reconfigureDatabase,
   provisionManagedDatabase,
@@ -20,12 +21,16 @@ import { type ControlContext, unwrapText } from "./context.ts";
 import { forgetContinuousBackups, removeContinuousBackups } from "./continuous-removal.ts";
 import { noteFeaturesTaken, reconfigureAgainIfChanged } from "./server-settings-change.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
+import { sweepDataFolders } from "./kept-data-folders.ts";
+import { type SwapHost, swapDataFolder } from "./point-in-time-swap.ts";
 import type { OperationHandler, StoreResult } from "./operation-runner.ts";
 import type { AddonTable, DatabaseTable } from "./schema.ts";
 
 const BYTES_PER_MB = 1024 ** 2;
 /** A certificate is renewed when 30 days are left; `start()` looks too, as it prepares each server. */
 const CERTIFICATE_CHECK_INTERVAL_MS = 24 * 3600_000;
+/** What a restore replaced goes within a minute of its time; looking is one listing of a folder for each database. */
+const DATA_FOLDER_SWEEP_INTERVAL_MS = 60_000;
 /** Pause before a server's status is stored again after the control database refused. */
 const STATUS_RETRY_MS = 2000;
 /** Another process of this host can take the port that we chose between two statements; then we choose again. */
@@ -58,6 +63,7 @@ export class DatabaseHost {
   /** Why a server is down on purpose, by its id. */
   readonly #announced = new Map<string, string>();
   #certificates: Promise<void> = Promise.resolve();
+  #sweeping: Promise<void> = Promise.resolve();
   readonly #closing = new AbortController();
   readonly #working = new Map<AddonId, Promise<void>>();
 
@@ -81,6 +87,7 @@ export class DatabaseHost {
     const rows = await this.#rows().where("addons.state", "=", "running").execute();
     await Promise.all(rows.map((row) => this.#supervise(row)));
     this.#watchCertificates();
+    this.#watchDataFolders();
   }
 
   /** Renews the certificates that end soon, once a day until `close()`. */
@@ -103,7 +110,7 @@ export class DatabaseHost {
   /** Stops all servers within about `timeoutMs`. */
   async close({ timeoutMs }: { timeoutMs: number }): Promise<void> {
     this.#closing.abort();
-    await this.#certificates;
+    await Promise.all([this.#certificates, this.#sweeping]);
     await this.#supervisor.close({ leaveRunning: false, timeoutMs });
     await this.#storing;
   }
@@ -143,6 +150,47 @@ export class DatabaseHost {
         restart: (reason) => this.#restart(addonId, reason),
       }),
     );
+  }
+
+  /** Handler of `pitr_swap`: a data folder that was made ready takes the database's place. */
+  readonly swap: OperationHandler = (work) =>
+    this.#alone(work.operation.addon_id, () => {
+      const place = { repository: this.#repository, socketFolder: this.#host.runtimeFolder };
+      return swapDataFolder(this.#context, { host: this.#swapHost(), place }, work);
+    });
+
+  #swapHost(): SwapHost {
+    return {
+      databaseFolder: (addonId) => managedFolder(this.#host, { addonId }),
+      isRunning: (addonId) => this.#supervisor.status(addonId)?.state === "running",
+      stop: async (addonId, reason) => {
+        this.#announced.set(addonId, reason);
+        await this.#supervisor.stop(addonId);
+      },
+      start: async (addonId) => {
+        this.#announced.delete(addonId);
+        return await this.#supervise(await this.#row(addonId));
+      },
+    };
+  }
+
+  /** Removes data folders that no database needs any more, until `close()`. */
+  #watchDataFolders(): void {
+    const { clock, logger } = this.#context;
+    this.#sweeping = repeat(() => this.#sweepDataFolders(), {
+      clock,
+      intervalMs: DATA_FOLDER_SWEEP_INTERVAL_MS,
+      signal: this.#closing.signal,
+      onFailure: (thrown) =>
+        logger.error({ error: asTidemarkError(thrown).message }, "replaced data folders were not removed; tried again"),
+    });
+  }
+
+  async #sweepDataFolders(): Promise<void> {
+    for (const { addon_id: addonId } of await this.#rows().where("addons.state", "=", "running").execute()) {
+      if (this.#closing.signal.aborted) return;
+      await sweepDataFolders(this.#context, { addonId, databaseFolder: managedFolder(this.#host, { addonId }) });
+    }
   }
 
   async #takeUpSettings(row: DatabaseRow): Promise<{ readonly pendingRestart: readonly string[] }> {
@@ -249,10 +297,11 @@ export class DatabaseHost {
     return await this.#rows().where("databases.addon_id", "=", addonId).executeTakeFirstOrThrow();
   }
 
-  async #supervise(row: DatabaseRow): Promise<void> {
+  async #supervise(row: DatabaseRow): Promise<ServerStatus> {
     const status = await this.#supervisor.supervise(supervisedDatabase(this.#host, this.#managed(row)));
     // A server that runs as before changes no status, yet the row may still tell of the last stop.
     this.#noteStatus(status);
+    return status;
   }
 
   #managed(row: DatabaseRow): ManagedDatabase {

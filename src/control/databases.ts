@@ -59,6 +59,8 @@ async function showDatabase(context: ControlContext, caller: DatabaseCaller, wor
     .select("id")
     .where("addon_id", "=", addon.id)
     .where("state", "=", "running")
+    // A plan changes nothing, and a swap is part of the restore that waits for it.
+    .where("kind", "not in", ["pitr_plan", "pitr_swap"])
     .orderBy("id", "desc")
     .executeTakeFirst();
   return {

@@ -46,7 +46,8 @@ export async function requireQuiet(transaction: Transaction<ControlSchema>, addo
     .where("state", "in", ["scheduled", "running"])
     .executeTakeFirst();
   if (open === undefined) return;
-  const what = open.kind === "logical_backup" ? "A backup of the database is running" : "Other work on the database is under way";
+  const what =
+    open.kind === "logical_backup" ? "A backup of the database is running" : "Other work on the database is under way";
   throw new TidemarkError("conflict", `${what}: a restore can't begin now`, {
     hint:
       open.kind === "logical_backup"

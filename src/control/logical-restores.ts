@@ -6,6 +6,7 @@ import { readBackup } from "./backup-rows.ts";
 import type { ControlContext } from "./context.ts";
 import { databaseOfAddon, placeOfAddon, recordEvent } from "./events.ts";
 import type { LogicalRestore, LogicalRestoreObject, LogicalRestoreService } from "./logical-restore-service.ts";
+import { requireNoRestore } from "./exclusive-work.ts";
 import { insertOperation, requestCancel } from "./operations.ts";
 import type { ControlSchema, OperationKind } from "./schema.ts";
 import type { DatabaseCaller } from "./services.ts";
@@ -57,6 +58,7 @@ async function createRestore(
   const id = newObjectId(clock.now());
   await db.transaction().execute(async (transaction) => {
     await requireFree(transaction, target);
+    await requireNoRestore(transaction, target.id);
     const operation = await insertOperation(transaction, {
       id: newObjectId(clock.now()),
       kind: "logical_restore",

@@ -168,6 +168,16 @@ export interface DatabaseHealth {
 /** An instant with microseconds, RFC 3339 in UTC: `2026-03-14T02:10:00.123456Z`. PostgreSQL's clock has more digits than a Date. */
 export type PreciseInstant = string;
 
+/** One history of a database: what restores have left, or another server took over from, stays restorable for as long as the window reaches. */
+export interface RecoveryBranch {
+  readonly id: string;
+  /** By which a restore names it; null while nothing is known of it. */
+  readonly timeline: number | null;
+  readonly isLive: boolean;
+  readonly earliestRecoverableAt: PreciseInstant | null;
+  readonly latestRecoverableAt: PreciseInstant | null;
+}
+
 /** What can be restored: every moment from the earliest to the latest, holes excepted. */
 export interface RecoveryWindow {
   /** Null until the first base backup is done. */
@@ -176,11 +186,7 @@ export interface RecoveryWindow {
   /** Where log was lost: no moment after `from` and before `to` can be restored; `to` null while no base backup has closed it. */
   readonly holes: readonly { readonly from: PreciseInstant | null; readonly to: PreciseInstant | null }[];
   /** Histories of the cluster, newest first; the first is the one that goes on. */
-  readonly branches: readonly {
-    readonly id: string;
-    readonly earliestRecoverableAt: PreciseInstant | null;
-    readonly latestRecoverableAt: PreciseInstant | null;
-  }[];
+  readonly branches: readonly RecoveryBranch[];
   /** What the receiver of the log does now; null before it first ran. */
   readonly stream: { readonly state: string; readonly reason: string | null; readonly storedLsn: string | null } | null;
   readonly baseBackups: number;

@@ -1,9 +1,11 @@
 import type { Transaction } from "kysely";
 import { readEventActor, readEventAddon, recordDatabaseEvent } from "./events.ts";
 import type { OperationFailure } from "./operation-runner.ts";
+import { describeRequest } from "./point-in-time-request.ts";
+import { readJournal } from "./point-in-time-rows.ts";
 import type { ControlSchema } from "./schema.ts";
 
-/** Records that a backup failed for good; an `onFailed` of `OperationRunner`. One that was cancelled did what somebody asked for. */
+/** Records that a backup or a restore in place failed for good; an `onFailed` of `OperationRunner`. One that was cancelled did what somebody asked for. */
 export async function recordOperationFailure(
   transaction: Transaction<ControlSchema>,
   { operation, error, at }: OperationFailure,
@@ -14,6 +16,11 @@ export async function recordOperationFailure(
   if (operation.kind === "base_backup") {
     const data = { error: error.message };
     await recordDatabaseEvent(transaction, addon, { type: "database_base_backup_failed", data, actor, at });
+  }
+  if (operation.kind === "pitr_restore" || operation.kind === "pitr_undo") {
+    const { request } = await readJournal(transaction, operation.id);
+    const data = { restore_id: operation.id, target: describeRequest(request), error: error.message };
+    await recordDatabaseEvent(transaction, addon, { type: "database_restore_failed", data, actor, at });
   }
   if (operation.kind !== "logical_backup") return;
   const backup = await transaction

@@ -137,7 +137,11 @@ export async function reopenKeptFolder(
     await makePrivateFolder(site.runFolder, site.owner);
     const left = await reopenOnTimeline({
       ...callOf(context, place, site),
-      ...{ dataFolder, from, timeline, minimums, signal },
+      dataFolder,
+      from,
+      timeline,
+      minimums,
+      signal,
       onOpen: (connection) => finishCopy(context, { work, site, connection }),
     });
     const lineage = kept.lineage !== null && isObjectId(kept.lineage) ? kept.lineage : undefined;

@@ -86,7 +86,17 @@ function shown({ plan }: PreparedRestore): Omit<PointInTimePlan, "undoHours"> {
   const base = { backupId: plan.base.backupId, finishedAt: plan.base.finishedAt };
   const { estimate } = plan;
   return {
-    ...{ plannedAt, timeline, target, base, wal, fetchBytes, diskBytes, memoryBytes },
-    ...{ estimate, prepared, losses, notes },
+    plannedAt,
+    timeline,
+    target,
+    base,
+    wal,
+    fetchBytes,
+    diskBytes,
+    memoryBytes,
+    estimate,
+    prepared,
+    losses,
+    notes,
   };
 }

@@ -14,6 +14,7 @@ export class RestoreProgressNotes {
   #storing: Promise<void> = Promise.resolve();
   #notedAtMs = 0;
   #phase: RestoreProgress["phase"] | undefined;
+  #fetched: Pick<JournalChange, "doneBytes" | "totalBytes"> = {};
   #isOver = false;
 
   constructor(context: ControlContext, work: OperationWork) {
@@ -23,15 +24,23 @@ export class RestoreProgressNotes {
 
   note(progress: RestoreProgress): void {
     if (this.#isOver) return;
-    if (progress.phase === "fetch") this.#work.progress(progress.doneBytes);
+    if (progress.phase === "fetch") {
+      this.#work.progress(progress.doneBytes);
+      this.#fetched = { doneBytes: progress.doneBytes, totalBytes: progress.totalBytes };
+    }
     const nowMs = this.#context.clock.now().getTime();
     if (progress.phase === this.#phase && nowMs - this.#notedAtMs < NOTE_INTERVAL_MS) return;
     this.#phase = progress.phase;
     this.#notedAtMs = nowMs;
     const change: JournalChange =
       progress.phase === "fetch"
-        ? { phase: "fetching", doneBytes: progress.doneBytes, totalBytes: progress.totalBytes }
-        : { phase: "replaying", replayedLsn: progress.replayed, replayedUntil: progress.replayedUntil };
+        ? { phase: "fetching", ...this.#fetched }
+        : {
+            phase: "replaying",
+            ...this.#fetched,
+            replayedLsn: progress.replayed,
+            replayedUntil: progress.replayedUntil,
+          };
     this.#storing = this.#storing
       .then(() => this.#store(change))
       .catch((error: unknown) =>

@@ -5,10 +5,12 @@ import { newDataFolderName, removeDataFolder } from "../instances/data-folders.t
 import { managedFolder } from "../instances/managed-database.ts";
 import { openContinuousSource } from "./base-backup.ts";
 import type { ControlContext } from "./context.ts";
+import { readEventActor, readEventAddon, recordDatabaseEvent } from "./events.ts";
 import type { OperationHandler, OperationWork, StoreResult } from "./operation-runner.ts";
 import { insertOperation } from "./operations.ts";
 import { buildCopy, nothingKept, type PointInTimePlace, reopenKeptFolder } from "./point-in-time-build.ts";
 import { planPointInTimeRestore } from "./point-in-time-plan.ts";
+import { describeRequest } from "./point-in-time-request.ts";
 import { hasReachedPhase, noteStep, readJournal } from "./point-in-time-rows.ts";
 import type { RestoreWish } from "./point-in-time-service.ts";
 
@@ -76,7 +78,17 @@ async function handOver(context: ControlContext, place: PointInTimePlace, work: 
     await discard(context, place, { work, error });
     throw error;
   }
-  return (transaction) => noteStep(transaction, operation.id, { phase: "done" });
+  return async (transaction) => {
+    await noteStep(transaction, operation.id, { phase: "done" });
+    const { request } = await readJournal(transaction, operation.id);
+    const addon = await readEventAddon(transaction, operation.addon_id);
+    await recordDatabaseEvent(transaction, addon, {
+      type: operation.kind === "pitr_undo" ? "database_restore_undone" : "database_restore_succeeded",
+      data: { restore_id: operation.id, target: describeRequest(request) },
+      actor: await readEventActor(transaction, operation.requested_by),
+      at: context.clock.now(),
+    });
+  };
 }
 
 async function beginSwap(context: ControlContext, { operation }: OperationWork): Promise<ObjectId> {

@@ -79,6 +79,7 @@ export interface JournalChange {
 
 /** Notes a step. What the change leaves out stays. */
 export async function noteStep(db: Db, operationId: ObjectId, change: JournalChange): Promise<void> {
+  if (Object.values(change).every((value) => value === undefined)) return;
   await db
     .updateTable("point_in_time_operations")
     .set({

@@ -10,6 +10,7 @@ import { databaseOfAddon, placeOfAddon, recordEvent } from "./events.ts";
 import { requireQuiet } from "./exclusive-work.ts";
 import { insertOperation, requestCancel } from "./operations.ts";
 import { nothingKept } from "./point-in-time-build.ts";
+import { describeRequest } from "./point-in-time-request.ts";
 import { hasReachedPhase, insertJournal, readPointInTimeOperation } from "./point-in-time-rows.ts";
 import type {
   PointInTimeOperation,
@@ -79,8 +80,12 @@ async function checkWish({ database, clock }: ControlContext, addon: AddonFacts,
   if (wish.branch !== null && !window.branches.some(({ timeline }) => timeline === wish.branch))
     throw refuse(`there is no branch ${wish.branch}`, "tidemark database-pitr-recovery-window shows the branches.");
   if (target.kind !== "time") return;
-  if (target.time > parseTimestamp(clock.now().toISOString())) throw refuse(`it lies in the future; the latest moment is ${latest}`);
-  const oldest = window.branches.map((branch) => branch.earliestRecoverableAt).filter((at) => at !== null).toSorted()[0];
+  if (target.time > parseTimestamp(clock.now().toISOString()))
+    throw refuse(`it lies in the future; the latest moment is ${latest}`);
+  const oldest = window.branches
+    .map((branch) => branch.earliestRecoverableAt)
+    .filter((at) => at !== null)
+    .toSorted()[0];
   if (oldest !== undefined && target.time < parseTimestamp(oldest))
     throw refuse(`it lies before the recovery window, which begins at ${oldest}`);
 }
@@ -101,7 +106,9 @@ async function begin(context: ControlContext, beginning: Beginning): Promise<Poi
       if (type !== "pitr_plan") await requireQuiet(transaction, addon.id);
       if (type === "pitr_undo") await requireKept(transaction, addon);
       const operation = await insertOperation(transaction, {
-        ...{ id, kind: type, addonId: addon.id },
+        id,
+        kind: type,
+        addonId: addon.id,
         requestedBy: caller.principal.userId,
       });
       await insertJournal(transaction, { operationId: id, addonId: addon.id, request });
@@ -129,13 +136,6 @@ async function recordStart(
     at,
     place: placeOfAddon(addon),
   });
-}
-
-/** For people. */
-export function describeRequest(request: PointInTimeRequest): string {
-  if (request.kind === "undo") return "the data before the last restore";
-  const branch = request.branch === null ? "" : `, on branch ${request.branch}`;
-  return `${request.isExclusive ? "just before " : ""}${request.target}${branch}`;
 }
 
 async function requireKept(transaction: Transaction<ControlSchema>, addon: AddonFacts): Promise<void> {

@@ -1,6 +1,7 @@
-import { type Kysely, sql } from "kysely";
+import type { Kysely } from "kysely";
 import type { AddonId } from "../core/ids.ts";
-import type { PreciseInstant, RecoveryWindow } from "./model.ts";
+import type { RecoveryWindow } from "./model.ts";
+import { precise, readBranches } from "./recovery-branches.ts";
 import type { ControlSchema } from "./schema.ts";
 
 type Db = Kysely<ControlSchema>;
@@ -9,11 +10,13 @@ type Db = Kysely<ControlSchema>;
 export async function readRecoveryWindow(db: Db, addonId: AddonId): Promise<RecoveryWindow> {
   const stream = await db
     .selectFrom("wal_streams")
-    .select(["state", "state_reason", "lineage", "stored_lsn", precise("latest_recoverable_at").as("latest")])
+    .select(["state", "state_reason", "lineage", "timeline", "stored_lsn"])
+    .select(precise("latest_recoverable_at").as("latest"))
     .where("addon_id", "=", addonId)
     .executeTakeFirst();
   const branches = await readBranches(db, addonId, {
     lineage: stream?.lineage ?? null,
+    timeline: stream?.timeline ?? null,
     latest: stream?.latest ?? null,
   });
   const lineage = stream?.lineage ?? null;
@@ -41,32 +44,6 @@ export async function readRecoveryWindow(db: Db, addonId: AddonId): Promise<Reco
   };
 }
 
-/** A branch is restorable from the end of its oldest base backup on; one without a base backup is not restorable at all. */
-async function readBranches(
-  db: Db,
-  addonId: AddonId,
-  live: { lineage: string | null; latest: PreciseInstant | null },
-): Promise<RecoveryWindow["branches"]> {
-  const rows = await db
-    .selectFrom("lineages")
-    .leftJoin("base_backups", "base_backups.lineage", "lineages.id")
-    .select([
-      "lineages.id",
-      precise("lineages.last_recoverable_at").as("last"),
-      precise("min(base_backups.finished_at)").as("earliest"),
-    ])
-    .where("lineages.addon_id", "=", addonId)
-    .groupBy("lineages.id")
-    .orderBy("lineages.id", "desc")
-    .execute();
-  return rows.map(({ id, earliest, last }) => {
-    const latest = id === live.lineage ? live.latest : last;
-    // Texts of one form compare as their instants. Until the log has passed the end of the base backup there is no window.
-    const isOpen = earliest !== null && latest !== null && latest >= earliest;
-    return { id, earliestRecoverableAt: isOpen ? earliest : null, latestRecoverableAt: isOpen ? latest : null };
-  });
-}
-
 /** A hole ends where the first base backup after it was done. */
 async function readHoles(db: Db, addonId: AddonId, lineage: string): Promise<RecoveryWindow["holes"]> {
   return await db
@@ -82,9 +59,4 @@ async function readHoles(db: Db, addonId: AddonId, lineage: string): Promise<Rec
     .where("lineage", "=", lineage)
     .orderBy("from_lsn")
     .execute();
-}
-
-/** `expression` is SQL of ours, never a user's. Rounded down by nothing: the column has microseconds. */
-function precise(expression: string) {
-  return sql<PreciseInstant | null>`to_char(${sql.raw(expression)} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 }

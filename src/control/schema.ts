@@ -372,7 +372,7 @@ export interface PointInTimeOperationTable {
   request: JSONColumnType<PointInTimeRequest, string, never>;
   phase: Generated<PointInTimePhase>;
   /** As it is answered. */
-  plan: JSONColumnType<PointInTimePlan, string | undefined, string> | null;
+  plan: JSONColumnType<PointInTimePlan, string | undefined> | null;
   /** The folder that is, or was, made. */
   data_folder: string | null;
   timeline: number | null;

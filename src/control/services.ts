@@ -11,6 +11,7 @@ import type {
 } from "./database-services.ts";
 import type { EventService } from "./event-service.ts";
 import type { LogicalRestoreService } from "./logical-restore-service.ts";
+import type { PointInTimeService } from "./point-in-time-service.ts";
 import type {
   Addon,
   ApiToken,
@@ -52,6 +53,7 @@ export interface Services {
   readonly events: EventService;
   readonly logicalRestores: LogicalRestoreService;
   readonly notifiers: NotifierService;
+  readonly pointInTime: PointInTimeService;
 }
 
 export interface IdentityService {

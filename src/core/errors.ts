@@ -117,6 +117,7 @@ export const ERROR_TABLE = {
     500,
     1,
     "Some objects of a dump could not be restored; the restore's report says which and why",
+  ),
   handover_failed: row(
     "permanent",
     409,
@@ -153,6 +154,12 @@ export const ERROR_TABLE = {
     500,
     1,
     "The backup that the command line waited for ended with an error; the message says which",
+  ),
+  restore_failed: row(
+    "permanent",
+    500,
+    1,
+    "The restore in place that the command line waited for ended with an error; the message says which",
   ),
   download_incomplete: row("transient", 502, 1, "A download was cut and could not be taken up again"),
 

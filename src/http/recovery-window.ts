@@ -22,6 +22,8 @@ const RecoveryWindowJson = z
       .array(
         z.object({
           id: z.string(),
+          timeline: z.int().nullable().openapi({ description: "By which a restore names the branch" }),
+          is_live: z.boolean(),
           earliest_recoverable_at: preciseTimestamp,
           latest_recoverable_at: preciseTimestamp,
         }),
@@ -89,6 +91,8 @@ function viewRecoveryWindow(window: RecoveryWindow): z.infer<typeof RecoveryWind
     holes: window.holes.map(({ from, to }) => ({ from, to })),
     branches: window.branches.map((branch) => ({
       id: branch.id,
+      timeline: branch.timeline,
+      is_live: branch.isLive,
       earliest_recoverable_at: branch.earliestRecoverableAt,
       latest_recoverable_at: branch.latestRecoverableAt,
     })),

@@ -19,6 +19,7 @@ import { registerNotifiers } from "./notifiers.ts";
 import { registerMaintenances } from "./maintenances.ts";
 import { registerPeriodicBackups } from "./periodic-backups.ts";
 import { registerPlanChanges } from "./plan-changes.ts";
+import { registerPointInTime } from "./point-in-time.ts";
 import { registerRecoveryWindow } from "./recovery-window.ts";
 import { registerRegions } from "./regions.ts";
 import { registerSessions } from "./sessions.ts";
@@ -57,6 +58,7 @@ export function registerRoutes(router: Router): void {
   registerDatabaseFeatures(router);
   registerDatabaseUsers(router);
   registerMaintenances(router);
+  registerPointInTime(router);
   registerPeriodicBackups(router);
   registerBackupRetention(router);
   registerDownloads(router);

@@ -2,7 +2,13 @@ import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import type { ControlDatabase } from "../control/database.ts";
 import { TidemarkError } from "../core/errors.ts";
-import { type BackupPlan, type PlanCatalogue, planCatalogue, SHIPPED_PLANS, UNDO_HOURS_STARTER } from "../policy/plans.ts";
+import {
+  type BackupPlan,
+  type PlanCatalogue,
+  planCatalogue,
+  SHIPPED_PLANS,
+  UNDO_HOURS_STARTER,
+} from "../policy/plans.ts";
 
 const PLANS_MAX = 100;
 /** Below it, a server has too little for its own connections. */

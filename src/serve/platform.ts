@@ -205,6 +205,7 @@ async function startDatabaseHost(
       provision: host.provision,
       reconfigure: host.reconfigure,
       remove: host.remove,
+      pitr_swap: host.swap,
       change_plan: changePlanHandler(context, host),
     },
   });
@@ -259,6 +260,7 @@ function guardServices(services: Services): Services {
     apps: guardService(services.apps),
     variables: guardService(services.variables),
     collaborators: guardService(services.collaborators),
+    pointInTime: guardService(services.pointInTime),
     addons: guardService(services.addons),
     databases: guardService(services.databases),
     backups: guardService(services.backups),

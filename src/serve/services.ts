@@ -16,6 +16,7 @@ import { createPlanChangeService } from "../control/plan-changes.ts";
 import { createLogicalRestoreService } from "../control/logical-restores.ts";
 import { createKeyService } from "../control/ssh-keys.ts";
 import { createNotifierService } from "../control/notifiers.ts";
+import { createPointInTimeService } from "../control/point-in-time.ts";
 import type { PlatformKeys } from "../control/platform-row.ts";
 import { createTunnelService } from "../control/tunnels.ts";
 import type { TunnelService } from "../control/tunnel-service.ts";
@@ -57,6 +58,7 @@ export function createServices(
     databaseUsers: createDatabaseUserService({ ...context, socketFolder }),
     events: createEventService(context),
     logicalRestores: createLogicalRestoreService(context),
+    pointInTime: createPointInTimeService(context),
   };
 }
 

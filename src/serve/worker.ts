@@ -4,6 +4,7 @@ import { baseBackupHandler } from "../control/base-backup.ts";
 import { logicalBackupHandler } from "../control/logical-backup.ts";
 import { recordOperationFailure } from "../control/operation-failures.ts";
 import { logicalRestoreHandler } from "../control/logical-restore.ts";
+import { pointInTimeHandlers } from "../control/point-in-time-restore.ts";
 import { OperationRunner } from "../control/operation-runner.ts";
 import { RepositoryUpkeep } from "../control/repository-upkeep.ts";
 import { queueName } from "../control/queue.ts";
@@ -21,8 +22,10 @@ import { untilAborted } from "./stop-signals.ts";
 const LOGICAL_BACKUPS_MAX = 2;
 /** Base backups at a time in one worker: the server's sender is what limits one, and two would share its disks. */
 const BASE_BACKUPS_MAX = 1;
+/** Restores in place at a time in one worker, plans of such among them: each fetches on all cores, but one that waits for its swap does nothing. */
+const RESTORES_MAX = 4;
 
-/** Takes backups from the queue until a stop is asked for; those under way are given back then, and begun again by the next worker. */
+/** Takes backups and restores from the queue until a stop is asked for; those under way are given back then, and begun again by the next worker. */
 export async function serveWorker({ config, clock, signals }: ServeOptions): Promise<void> {
   const user = await findServiceUser();
   const machine = await findMachine(config, user);
@@ -45,6 +48,7 @@ export async function serveWorker({ config, clock, signals }: ServeOptions): Pro
       base_backup: baseBackupHandler(context, { ...place, baseBackupRateBytes: config.baseBackupRateBytes }),
       logical_restore: logicalRestoreHandler(context, place),
       expire_backups: expireBackupsHandler(context, repository),
+      ...pointInTimeHandlers(context, { ...place, home: home.folder, pid: process.pid }),
     },
     onFailed: recordOperationFailure,
   });
@@ -60,6 +64,7 @@ export async function serveWorker({ config, clock, signals }: ServeOptions): Pro
     await Promise.all([runner.close(), streams.close(), upkeep.close()]);
   });
   await context.queue.work(queueName("base_backup", home.hostId), BASE_BACKUPS_MAX, (id) => runner.run(id));
+  await context.queue.work(queueName("pitr_restore", home.hostId), RESTORES_MAX, (id) => runner.run(id));
   await context.queue.work(queueName("logical_backup", home.hostId), LOGICAL_BACKUPS_MAX, (id) => runner.run(id));
   log.logger.info({ pid: process.pid }, "the worker is ready");
   await untilAborted(signals.requested);

@@ -10,7 +10,9 @@ import type { DatabaseCaller, Download, Services } from "../../src/control/servi
 import { inMemoryDatabaseNouns } from "./in-memory-database-nouns.ts";
 import type { SshKey } from "../../src/control/key-service.ts";
 import type { BrowserSession } from "../../src/control/session-service.ts";
+import type { PointInTimeOperation } from "../../src/control/point-in-time-service.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
+import { toTimelineId } from "../../src/core/lsn.ts";
 import { isAddonId, isObjectId, type AddonId, type ObjectId } from "../../src/core/ids.ts";
 
 /** Credentials that `inMemoryServices` takes. */
@@ -118,6 +120,8 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     features,
     maintenances,
     databaseUsers,
+    pointInTime,
+    // One a line.
     events,
     notifiers,
     ...overrides,
@@ -506,6 +510,66 @@ export const LOGICAL_RESTORE: LogicalRestore = {
   startedAt: AT,
   endedAt: AT,
   error: { code: "restore_incomplete", message: "1 of 2 objects could not be restored", hint: null },
+};
+
+export const OPERATION_ID = objectId("0193512a0000dddddddddddd");
+const OPERATION: PointInTimeOperation = {
+  id: OPERATION_ID,
+  type: "pitr_restore",
+  status: "done",
+  phase: "done",
+  plan: {
+    plannedAt: "2026-11-22T14:00:00.123Z",
+    timeline: toTimelineId(1),
+    target: {
+      lsn: "0/3000028",
+      endLsn: "0/30000A0",
+      lastCommit: { xid: 731, lsn: "0/3000028", time: "2026-11-22T13:59:59.123456Z" },
+      firstLeftOut: null,
+    },
+    base: { backupId: objectId("0193512a0000eeeeeeeeeeee"), finishedAt: "2026-11-20T01:00:00.000Z" },
+    wal: { segments: 2, bytes: 33_554_432 },
+    fetchBytes: 50_000_000,
+    diskBytes: 90_000_000,
+    memoryBytes: 270_000_000,
+    estimate: { fetchSeconds: 1, replaySeconds: 1, isMeasured: false },
+    prepared: [{ xid: 700, gid: "kept open", preparedAt: "2026-11-22T13:00:00.000000Z" }],
+    losses: ["Rows of 1 unlogged table are not in it"],
+    notes: [],
+    undoHours: 24,
+  },
+  progress: { doneBytes: 1000, totalBytes: 1000, replayedLsn: "0/3000028", replayedUntil: AT },
+  timeline: 2,
+  downtimeMs: 1800,
+  undoUntil: AT,
+  notes: [],
+  createdAt: AT,
+  startedAt: AT,
+  endedAt: AT,
+  error: null,
+};
+
+const pointInTime: Services["pointInTime"] = {
+  plan: async (_caller, id) => {
+    knownAddon(id);
+    return { ...OPERATION, type: "pitr_plan" };
+  },
+  restore: async (_caller, id) => {
+    knownAddon(id);
+    return { ...OPERATION, status: "scheduled", phase: "scheduled", plan: null };
+  },
+  undo: async (_caller, id) => {
+    knownAddon(id);
+    return { ...OPERATION, type: "pitr_undo", status: "scheduled", phase: "scheduled", plan: null };
+  },
+  operation: async (_caller, id, operationId) => {
+    knownAddon(id);
+    known(operationId === OPERATION_ID, "operation");
+    return OPERATION;
+  },
+  async cancel(asked, id, operationId) {
+    return await this.operation(asked, id, operationId);
+  },
 };
 
 const logicalRestores: Services["logicalRestores"] = {

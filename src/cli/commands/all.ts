@@ -32,6 +32,8 @@ import { databaseUsersList } from "./database-users-list.ts";
 import { databaseUsersUpdatePassword } from "./database-users-update-password.ts";
 import { databasePitrConfig } from "./database-pitr-config.ts";
 import { databasePitrRecoveryWindow } from "./database-pitr-recovery-window.ts";
+import { databasePitrRestore } from "./database-pitr-restore.ts";
+import { databasePitrUndo } from "./database-pitr-undo.ts";
 import { destroy } from "./destroy.ts";
 import { env } from "./env.ts";
 import { envGet } from "./env-get.ts";
@@ -129,6 +131,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   backupsRestores,
   backupsRestoresCancel,
   databasePitrRecoveryWindow,
+  databasePitrRestore,
+  databasePitrUndo,
   databasePitrConfig,
   retentionPreview,
   status,
