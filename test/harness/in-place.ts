@@ -59,7 +59,7 @@ export class InPlaceScene {
   /** The entries that the database has now, in order. */
   async ledger(): Promise<string> {
     const [row] = await this.query("select string_agg(id::text, ',' order by id) as ids from ledger");
-    return String(row?.["ids"] ?? "");
+    return textOf(row?.["ids"]) ?? "";
   }
 
   async window(): Promise<{
@@ -73,14 +73,14 @@ export class InPlaceScene {
     const stream = isRecord(window["stream"]) ? window["stream"] : {};
     const branches: unknown = window["branches"];
     return {
-      latest: instantOf(window["latest_recoverable_at"]),
+      latest: textOf(window["latest_recoverable_at"]),
       baseBackups: Number(window["base_backups"]),
       state: String(stream["state"]),
       branches: (Array.isArray(branches) ? branches : []).filter(isRecord).map((branch) => ({
         timeline: typeof branch["timeline"] === "number" ? branch["timeline"] : null,
         isLive: branch["is_live"] === true,
-        earliest: instantOf(branch["earliest_recoverable_at"]),
-        latest: instantOf(branch["latest_recoverable_at"]),
+        earliest: textOf(branch["earliest_recoverable_at"]),
+        latest: textOf(branch["latest_recoverable_at"]),
       })),
     };
   }
@@ -137,6 +137,6 @@ export class InPlaceScene {
   }
 }
 
-function instantOf(value: unknown): string | null {
+function textOf(value: unknown): string | null {
   return typeof value === "string" ? value : null;
 }
