@@ -1,4 +1,4 @@
-import { type Decoder, flag, instant, list, nullable, number, oneOf, record, text } from "./decode.ts";
+import { type Decoder, instant, list, nullable, number, oneOf, record, text } from "./decode.ts";
 
 /** What a restore in place would do, as the API tells it. */
 export interface PointInTimePlan {
@@ -91,18 +91,3 @@ export const operationReply: Decoder<{ operation: PointInTimeOperation }> = reco
     operation,
   },
 );
-
-/** A history of the database, as the recovery window lists it. */
-export interface RecoveryBranch {
-  readonly timeline: number | null;
-  readonly is_live: boolean | null;
-  readonly earliest_recoverable_at: string | null;
-  readonly latest_recoverable_at: string | null;
-}
-
-export const recoveryBranch = record<RecoveryBranch>({
-  timeline: nullable(number),
-  is_live: nullable(flag),
-  earliest_recoverable_at: nullable(text),
-  latest_recoverable_at: nullable(text),
-});

@@ -23,10 +23,19 @@ export interface App {
 }
 
 /** Instants are kept as text: they have microseconds, which a Date loses. */
+/** A history of the database, as the recovery window lists it. */
+export interface RecoveryBranch {
+  readonly timeline: number | null;
+  readonly is_live: boolean | null;
+  readonly earliest_recoverable_at: string | null;
+  readonly latest_recoverable_at: string | null;
+}
+
 export interface RecoveryWindow {
   readonly earliest_recoverable_at: string | null;
   readonly latest_recoverable_at: string | null;
   readonly holes: readonly RecoveryHole[];
+  readonly branches: readonly RecoveryBranch[];
   readonly stream: { readonly state: string; readonly reason: string | null } | null;
   readonly base_backups: number;
 }
@@ -345,6 +354,14 @@ export const recoveryWindowReply = record<{ recovery_window: RecoveryWindow }>({
     earliest_recoverable_at: nullable(text),
     latest_recoverable_at: nullable(text),
     holes: list(record<RecoveryHole>({ from: nullable(text), to: nullable(text) })),
+    branches: list(
+      record<RecoveryBranch>({
+        timeline: nullable(number),
+        is_live: nullable(flag),
+        earliest_recoverable_at: nullable(text),
+        latest_recoverable_at: nullable(text),
+      }),
+    ),
     stream: nullable(record<{ state: string; reason: string | null }>({ state: text, reason: nullable(text) })),
     base_backups: number,
   }),

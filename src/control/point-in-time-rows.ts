@@ -2,8 +2,13 @@ import { type Kysely, type Selectable, sql } from "kysely";
 import type { AddonId, ObjectId } from "../core/ids.ts";
 import { formatLsn, type Lsn } from "../core/lsn.ts";
 import type { RestoreRates } from "../restore/plan-estimate.ts";
-import type { PointInTimeOperation, PointInTimePlan, PointInTimeRequest } from "./point-in-time-service.ts";
-import type { ControlSchema, PointInTimeOperationTable, PointInTimePhase } from "./schema.ts";
+import type {
+  PointInTimeOperation,
+  PointInTimePhase,
+  PointInTimePlan,
+  PointInTimeRequest,
+} from "./point-in-time-service.ts";
+import type { ControlSchema, PointInTimeOperationTable } from "./schema.ts";
 
 type Db = Kysely<ControlSchema>;
 

@@ -1,8 +1,7 @@
 import type { ObjectId } from "../core/ids.ts";
 import type { RestoreEstimate } from "../restore/plan-estimate.ts";
 import type { RestorePlan } from "../restore/plan.ts";
-import type { OperationState, PointInTimePhase } from "./schema.ts";
-import type { DatabaseCaller } from "./services.ts";
+import type { DatabaseCaller } from "./model.ts";
 
 /** Restores a database in place to any moment of its recovery window, and undoes that. */
 export interface PointInTimeService {
@@ -55,10 +54,22 @@ export interface PointInTimePlan extends Pick<
   readonly undoHours: number;
 }
 
+/** In order. What has come to `swapping` is in the hands of the host; from `starting` on the new data is the database's. */
+export type PointInTimePhase =
+  | "scheduled"
+  | "planned"
+  | "fetching"
+  | "replaying"
+  | "paused-at-target"
+  | "built"
+  | "swapping"
+  | "starting"
+  | "done";
+
 export interface PointInTimeOperation {
   readonly id: ObjectId;
   readonly type: "pitr_plan" | "pitr_restore" | "pitr_undo";
-  readonly status: OperationState;
+  readonly status: "scheduled" | "running" | "done" | "error";
   readonly phase: PointInTimePhase;
   readonly plan: PointInTimePlan | null;
   readonly progress: {

@@ -4,7 +4,7 @@ import type { LogicalRestoreObject } from "./logical-restore-service.ts";
 import type { NotifierDeliveryTable, NotifierTable } from "./notifier-schema.ts";
 import type { UtcDay } from "../policy/utc-day.ts";
 import type { RestoreRates } from "../restore/plan-estimate.ts";
-import type { PointInTimePlan, PointInTimeRequest } from "./point-in-time-service.ts";
+import type { PointInTimePhase, PointInTimePlan, PointInTimeRequest } from "./point-in-time-service.ts";
 
 /** The control database's tables as kysely sees them; `migrations/` makes them. Every instant is `timestamptz`, every size bytes. */
 export interface ControlSchema {
@@ -393,18 +393,6 @@ export interface PointInTimeOperationTable {
   rates: JSONColumnType<RestoreRates, string | null | undefined, string | null> | null;
   notes: JSONColumnType<string[], string | undefined>;
 }
-
-/** In order. What has come to `swapping` is in the hands of the host; from `starting` on the new data is the database's. */
-export type PointInTimePhase =
-  | "scheduled"
-  | "planned"
-  | "fetching"
-  | "replaying"
-  | "paused-at-target"
-  | "built"
-  | "swapping"
-  | "starting"
-  | "done";
 
 export type OperationRow = Selectable<OperationTable>;
 
