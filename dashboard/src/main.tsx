@@ -14,10 +14,8 @@ const element = document.getElementById("root");
 if (element === null) throw new Error("The page has no element with the id root");
 applyTheme();
 const client = createClient({
-  onSessionEnd: () => {
-    const { pathname, search } = window.location;
-    if (pathname !== "/login") void router.navigate({ to: "/login", search: { next: `${pathname}${search}` } });
-  },
+  // The way in asks for the session once more, and leads to the login when there is none.
+  onSessionEnd: () => void router.invalidate(),
 });
 const router = createDashboardRouter(client);
 createRoot(element).render(

@@ -8,7 +8,8 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { ApiError } from "./api/api-error.ts";
-import { query } from "./api/queries.ts";
+import { SESSION } from "./api/session.ts";
+import { pageSearch } from "./pages/page-search.ts";
 import { NotFoundPage } from "./pages/not-found-page.tsx";
 import { CrashPage } from "./pages/crash-page.tsx";
 import { Shell } from "./shell.tsx";
@@ -29,7 +30,7 @@ const signedIn = createRoute({
   id: "signed-in",
   beforeLoad: async ({ context, location }) => {
     try {
-      await context.client.ensureQueryData(query("showSelf", {}));
+      await context.client.ensureQueryData(SESSION);
     } catch (error) {
       if (error instanceof ApiError && error.status === 401)
         throw redirect({ to: "/login", search: location.href === "/" ? {} : { next: location.href } });
@@ -77,6 +78,12 @@ const appEnvironment = createRoute({
   path: "/environment",
   component: lazyRouteComponent(() => import("./pages/app-environment-page.tsx"), "AppEnvironmentPage"),
 });
+const appActivity = createRoute({
+  getParentRoute: () => app,
+  path: "/activity",
+  validateSearch: pageSearch,
+  component: lazyRouteComponent(() => import("./pages/app-activity-page.tsx"), "AppActivityPage"),
+});
 const appSettings = createRoute({
   getParentRoute: () => app,
   path: "/settings",
@@ -121,18 +128,48 @@ const account = createRoute({
   component: lazyRouteComponent(() => import("./pages/account-page.tsx"), "AccountPage"),
 });
 
+const platform = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/platform",
+  component: lazyRouteComponent(() => import("./pages/platform-frame.tsx"), "PlatformFrame"),
+});
+const platformHome = createRoute({
+  getParentRoute: () => platform,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/platform/audit" });
+  },
+});
+const audit = createRoute({
+  getParentRoute: () => platform,
+  path: "/audit",
+  validateSearch: (search: Record<string, unknown>): { page?: number; app?: string; user?: string } => ({
+    ...pageSearch(search),
+    ...textSearch(search, "app"),
+    ...textSearch(search, "user"),
+  }),
+  component: lazyRouteComponent(() => import("./pages/audit-page.tsx"), "AuditPage"),
+});
+const invitation = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/invitations/$token",
+  component: lazyRouteComponent(() => import("./pages/invitation-page.tsx"), "InvitationPage"),
+});
+
 const tree = root.addChildren([
   login,
   signedIn.addChildren([
     home,
     apps,
-    app.addChildren([appOverview, appResources, appEnvironment, appSettings]),
+    app.addChildren([appOverview, appResources, appEnvironment, appActivity, appSettings]),
     database.addChildren([
       databaseOverview,
       backups.addChildren([logicalBackups, continuousBackups]),
       databaseSettings,
     ]),
     account,
+    platform.addChildren([platformHome, audit]),
+    invitation,
   ]),
 ]);
 
@@ -143,9 +180,19 @@ export function createDashboardRouter(client: QueryClient) {
     context: { client },
     defaultPreload: "intent",
     scrollRestoration: true,
+    // What no route has checked reaches no page.
+    search: { strict: true },
     defaultNotFoundComponent: NotFoundPage,
     defaultErrorComponent: CrashPage,
   });
+}
+
+/** A text of the address, if it is there. Numbers in an address are read as such. */
+function textSearch<Name extends string>(search: Record<string, unknown>, name: Name): { [Key in Name]?: string } {
+  const value = search[name];
+  if (typeof value !== "string" && typeof value !== "number") return {};
+  // The one member that the type has.
+  return { [name]: String(value) } as { [Key in Name]?: string };
 }
 
 /** Addresses of this dashboard only: a login must not lead to another site. */

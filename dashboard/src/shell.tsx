@@ -1,12 +1,12 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
-import { query } from "./api/queries.ts";
-import { endSession } from "./api/session.ts";
+import { endSession, SESSION } from "./api/session.ts";
 import { Mark } from "./ui/icons.tsx";
 import { ThemeButton } from "./ui/theme.tsx";
 
 /** What stands around every page. */
 export function Shell() {
+  const session = useQuery(SESSION);
   return (
     <>
       <a className="skip-link" href="#content">
@@ -20,6 +20,7 @@ export function Shell() {
           </Link>
           <nav className="main-nav" aria-label="Main">
             <Link to="/apps">Apps</Link>
+            {session.data?.session.user.platform_owner === true && <Link to="/platform">Platform</Link>}
           </nav>
           <UserActions />
         </div>
@@ -32,19 +33,19 @@ export function Shell() {
 }
 
 function UserActions() {
-  const self = useQuery(query("showSelf", {}));
+  const session = useQuery(SESSION);
   const client = useQueryClient();
   const navigate = useNavigate();
   const logOut = async () => {
-    await endSession();
-    client.clear();
+    await endSession(client);
     await navigate({ to: "/login" });
+    client.clear();
   };
   return (
     <div className="bar-actions">
       <ThemeButton />
       <Link to="/account" className="bar-link" title="Your account">
-        {self.data?.user.username ?? "Account"}
+        {session.data?.session.user.username ?? "Account"}
       </Link>
       <button type="button" className="button plain compact" onClick={logOut}>
         Log out

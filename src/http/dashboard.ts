@@ -5,7 +5,17 @@ import type { FaceEnv, Router } from "./context.ts";
 import type { DashboardFile } from "./dashboard-files.ts";
 
 /** Addresses of the dashboard's pages. All are one document, which draws what its address says. */
-const PAGES = ["/", "/login", "/apps", "/apps/*", "/account", "/account/*", "/platform", "/platform/*"];
+const PAGES = [
+  "/",
+  "/login",
+  "/apps",
+  "/apps/*",
+  "/account",
+  "/account/*",
+  "/platform",
+  "/platform/*",
+  "/invitations/*",
+];
 const FILES = ["/assets/:name", "/favicon.svg"];
 
 /** Everything comes from the platform itself, and no script or style stands in the document or is made from text. */
@@ -28,12 +38,21 @@ export function registerDashboard(router: Router): void {
   for (const path of FILES) router.get(path, (c) => sendFile(c, c.req.path.slice(1)));
 }
 
-/** Gives documents the dashboard's policy instead of the API's, which forbids everything. Stands before the middleware that sets that one. */
+/**
+ * Gives the dashboard its own policy instead of the API's, which forbids everything. Stands before the middleware that sets that one. "Not modified"
+ * needs it too: a browser takes the policy of that answer for the document that it has.
+ */
 export const allowDashboard = createMiddleware<FaceEnv>(async (c, next) => {
   await next();
-  if (c.res.headers.get("Content-Type")?.startsWith("text/html") === true)
+  if (DASHBOARD_STATUSES.has(c.res.status) && isOfDashboard(c.req.path))
     c.res.headers.set("Content-Security-Policy", PAGE_POLICY);
 });
+
+const DASHBOARD_STATUSES = new Set([200, 304]);
+
+function isOfDashboard(path: string): boolean {
+  return PAGES.some((page) => (page.endsWith("/*") ? path.startsWith(page.slice(0, -1)) : path === page));
+}
 
 function sendFile(c: Context<FaceEnv>, name: string): Response {
   const { dashboard } = c.var.face;

@@ -70,7 +70,9 @@ describe("the dashboard's files", () => {
     const first = await fetch(`${face.url}/`);
     await first.arrayBuffer();
     const headers = { "If-None-Match": first.headers.get("ETag") ?? "" };
-    assert.equal((await fetch(`${face.url}/`, { headers })).status, 304);
+    const second = await fetch(`${face.url}/`, { headers });
+    assert.equal(second.status, 304);
+    assert.equal(second.headers.get("Content-Security-Policy"), first.headers.get("Content-Security-Policy"));
   });
 
   test("can't lead out of their folder", async (t) => {

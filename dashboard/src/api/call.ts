@@ -1,6 +1,5 @@
 import { OPERATIONS, type Operations } from "../../generated/api.ts";
 import { ApiError, readError } from "./api-error.ts";
-import { sessionHeaders } from "./session.ts";
 
 export type OperationId = keyof Operations;
 export type Reply<Id extends OperationId> = Operations[Id]["reply"];
@@ -13,8 +12,18 @@ export type Input<Id extends OperationId> = Member<"path", Operations[Id]["path"
 type Member<Name extends string, Value> =
   Partial<Value> extends Value ? { readonly [N in Name]?: Value } : { readonly [N in Name]: Value };
 
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** The session's proof that a page of this platform sends the request; needed by all that change something. */
+  readonly csrfToken?: string;
+}
+
 /** One request to the platform that served this page. Errors: `ApiError`, also when nobody answers. */
-export async function call<Id extends OperationId>(id: Id, input: Input<Id>, signal?: AbortSignal): Promise<Reply<Id>> {
+export async function call<Id extends OperationId>(
+  id: Id,
+  input: Input<Id>,
+  { signal, csrfToken }: CallOptions = {},
+): Promise<Reply<Id>> {
   const { method, path } = OPERATIONS[id];
   // Each operation's members are known to its callers; here they are all names and values.
   const { path: names, query, body } = input as { path?: Values; query?: Values; body?: unknown };
@@ -23,7 +32,7 @@ export async function call<Id extends OperationId>(id: Id, input: Input<Id>, sig
     credentials: "same-origin",
     headers: {
       Accept: "application/json",
-      ...sessionHeaders(),
+      ...(csrfToken === undefined ? {} : { "X-CSRF-Token": csrfToken }),
       ...(body === undefined ? {} : { "Content-Type": "application/json" }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -6,7 +6,7 @@ import { call, type Input, type OperationId, type Reply } from "./call.ts";
 export function query<Id extends OperationId>(id: Id, input: Input<Id>) {
   return queryOptions<Reply<Id>, ApiError>({
     queryKey: [id, input],
-    queryFn: ({ signal }) => call(id, input, signal),
+    queryFn: ({ signal }) => call(id, input, { signal }),
   });
 }
 
@@ -14,7 +14,14 @@ export function query<Id extends OperationId>(id: Id, input: Input<Id>) {
 export function useCall<Id extends OperationId>(id: Id, options: { onSuccess?: (reply: Reply<Id>) => void } = {}) {
   const client = useQueryClient();
   return useMutation<Reply<Id>, ApiError, Input<Id>>({
-    mutationFn: (input) => call(id, input).catch((thrown: unknown) => Promise.reject(asApiError(thrown))),
+    mutationFn: async (input) => {
+      try {
+        const { session } = await client.ensureQueryData(query("showSession", {}));
+        return await call(id, input, { csrfToken: session.csrf_token });
+      } catch (thrown) {
+        throw asApiError(thrown);
+      }
+    },
     onSettled: () => client.invalidateQueries(),
     ...(options.onSuccess === undefined ? {} : { onSuccess: options.onSuccess }),
   });

@@ -1,32 +1,36 @@
-import { readError } from "./api-error.ts";
+import type { QueryClient } from "@tanstack/react-query";
+import type { Session } from "../../generated/api.ts";
+import { ApiError, readError } from "./api-error.ts";
+import { call } from "./call.ts";
+import { query } from "./queries.ts";
 
-const KEY = "tidemark-session";
+/** How the session is fetched and kept. */
+export const SESSION = query("showSession", {});
 
-/** What shows the platform who asks. */
-export function sessionHeaders(): Record<string, string> {
-  const token = sessionStorage.getItem(KEY);
-  return token === null ? {} : { Authorization: `Bearer ${token}` };
-}
-
-export async function beginSession(input: { identifier: string; password: string; code: string }): Promise<void> {
-  const token = await fetchJson("/v1/tokens", `Basic ${btoa(`${input.identifier}:${input.password}`)}`, {
-    token: { name: "dashboard" },
-  });
-  const secret = (token as { token: { token: string } }).token.token;
-  const jwt = (await fetchJson("/v1/tokens/exchange", `Basic ${btoa(`:${secret}`)}`, {})) as { token: string };
-  sessionStorage.setItem(KEY, jwt.token);
-}
-
-export async function endSession(): Promise<void> {
-  sessionStorage.removeItem(KEY);
-}
-
-async function fetchJson(address: string, authorization: string, body: object): Promise<unknown> {
-  const response = await fetch(address, {
+/** Logs in: the platform sets a cookie that no script can read. Errors: `ApiError`. */
+export async function beginSession(input: { identifier: string; password: string }): Promise<Session> {
+  const response = await fetch("/v1/session", {
     method: "POST",
-    headers: { authorization, "content-type": "application/json" },
-    body: JSON.stringify(body),
+    headers: { Authorization: `Basic ${base64(`${input.identifier}:${input.password}`)}` },
   });
   if (!response.ok) throw await readError(response);
-  return await response.json();
+  // As the API's document says of this address.
+  const { session } = (await response.json()) as { session: Session };
+  return session;
+}
+
+/** Logs out. What was shown is still kept: clear `client` once nothing shows it. */
+export async function endSession(client: QueryClient): Promise<void> {
+  const csrfToken = client.getQueryData(SESSION.queryKey)?.session.csrf_token;
+  try {
+    await call("closeSession", {}, csrfToken === undefined ? {} : { csrfToken });
+  } catch (error) {
+    // It had ended by itself.
+    if (!(error instanceof ApiError) || error.status !== 401) throw error;
+  }
+}
+
+/** Of the UTF-8 of a text. */
+function base64(text: string): string {
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 }

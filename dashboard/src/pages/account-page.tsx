@@ -5,6 +5,8 @@ import { query, useCall } from "../api/queries.ts";
 import { Block, Empty } from "../ui/block.tsx";
 import { Secret } from "../ui/copy.tsx";
 import { Facts } from "../ui/facts.tsx";
+import { ConfirmedButton } from "../ui/confirmed-button.tsx";
+import { type Column, Table } from "../ui/table.tsx";
 import { TextField } from "../ui/field.tsx";
 import { Ago, Instant } from "../ui/instant.tsx";
 import { Loaded } from "../ui/loaded.tsx";
@@ -92,44 +94,28 @@ function NewTokenForm({ onMade }: { onMade: (token: NewToken) => void }) {
 
 function TokenTable({ tokens }: { tokens: readonly Token[] }) {
   const remove = useCall("removeToken");
+  const columns: readonly Column<Token>[] = [
+    { title: "Name", cell: ({ name }) => name },
+    { title: "Made", cell: (token) => <Instant at={token.created_at} /> },
+    { title: "Last used", cell: ({ last_used_at: at }) => (at === null ? "never" : <Ago at={at} />) },
+    {
+      title: "Actions",
+      kind: "actions",
+      cell: (token) => (
+        <ConfirmedButton
+          word="Remove"
+          what={`the token ${token.name}`}
+          question="Whoever uses it is locked out at once."
+          isPending={remove.isPending}
+          onConfirm={() => remove.mutate({ path: { id: token.id } })}
+        />
+      ),
+    },
+  ];
   return (
     <>
       <Failure error={remove.error} />
-      <div className="table-frame">
-        <table className="table">
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">Made</th>
-              <th scope="col">Last used</th>
-              <th scope="col">
-                <span className="visually-hidden">Actions</span>
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {tokens.map((token) => (
-              <tr key={token.id}>
-                <td>{token.name}</td>
-                <td className="muted">
-                  <Instant at={token.created_at} />
-                </td>
-                <td className="muted">{token.last_used_at === null ? "never" : <Ago at={token.last_used_at} />}</td>
-                <td className="actions">
-                  <button
-                    type="button"
-                    className="button danger compact"
-                    aria-label={`Remove the token ${token.name}`}
-                    onClick={() => remove.mutate({ path: { id: token.id } })}
-                  >
-                    Remove
-                  </button>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label="API tokens, newest first" columns={columns} rows={tokens} keyOf={({ id }) => id} />
     </>
   );
 }

@@ -30,6 +30,9 @@ export function AppFrame() {
         <Link to="/apps/$app/environment" params={params}>
           Environment
         </Link>
+        <Link to="/apps/$app/activity" params={params} activeOptions={{ includeSearch: false }}>
+          Activity
+        </Link>
         <Link to="/apps/$app/settings" params={params}>
           Settings
         </Link>

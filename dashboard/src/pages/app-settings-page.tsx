@@ -3,6 +3,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import { useCall } from "../api/queries.ts";
 import { Block } from "../ui/block.tsx";
+import { CollaboratorsBlock } from "./collaborators-block.tsx";
 import { ConfirmName } from "../ui/confirm-name.tsx";
 
 const route = getRouteApi("/signed-in/apps/$app");
@@ -12,6 +13,7 @@ export function AppSettingsPage() {
   const [isRemoving, setIsRemoving] = useState(false);
   return (
     <div className="stack">
+      <CollaboratorsBlock app={app} />
       <Block title="Delete the app">
         <div className="row spread">
           <p className="muted">

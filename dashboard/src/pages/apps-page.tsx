@@ -11,6 +11,7 @@ import { Icon } from "../ui/icons.tsx";
 import { Instant } from "../ui/instant.tsx";
 import { Loaded } from "../ui/loaded.tsx";
 import { Failure } from "../ui/notice.tsx";
+import { type Column, Table } from "../ui/table.tsx";
 import { PageHead } from "../ui/page-head.tsx";
 
 const route = getRouteApi("/signed-in/apps");
@@ -47,39 +48,27 @@ function NoApps({ action }: { action: React.ReactNode }) {
   );
 }
 
+const COLUMNS: readonly Column<App>[] = [
+  {
+    title: "Name",
+    cell: (app) => (
+      <Link to="/apps/$app" params={{ app: app.name }}>
+        <strong>{app.name}</strong>
+      </Link>
+    ),
+  },
+  {
+    title: "Status",
+    cell: ({ status }) => <Badge tone={status === "running" ? "good" : "quiet"}>{status}</Badge>,
+  },
+  { title: "Owner", cell: ({ owner }) => owner.username },
+  { title: "Created", cell: (app) => <Instant at={app.created_at} /> },
+];
+
 function AppTable({ apps }: { apps: readonly App[] }) {
   return (
     <Block title="Your apps" flush>
-      <div className="table-frame">
-        <table className="table">
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">Status</th>
-              <th scope="col">Owner</th>
-              <th scope="col">Created</th>
-            </tr>
-          </thead>
-          <tbody>
-            {apps.map((app) => (
-              <tr key={app.id}>
-                <td>
-                  <Link to="/apps/$app" params={{ app: app.name }}>
-                    <strong>{app.name}</strong>
-                  </Link>
-                </td>
-                <td>
-                  {app.status === "running" ? <Badge tone="good">running</Badge> : <Badge tone="quiet">new</Badge>}
-                </td>
-                <td className="muted">{app.owner.username}</td>
-                <td className="muted">
-                  <Instant at={app.created_at} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label="Your apps" columns={COLUMNS} rows={apps} keyOf={({ id }) => id} />
     </Block>
   );
 }

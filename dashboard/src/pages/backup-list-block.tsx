@@ -5,7 +5,11 @@ import { Block, Empty } from "../ui/block.tsx";
 import { Loaded } from "../ui/loaded.tsx";
 import { Failure } from "../ui/notice.tsx";
 import { BackupCharts } from "./backup-charts.tsx";
-import { BackupRow } from "./backup-row.tsx";
+import { Instant } from "../ui/instant.tsx";
+import { sizeText } from "../ui/size.ts";
+import { type Column, Table } from "../ui/table.tsx";
+import { BackupActions } from "./backup-actions.tsx";
+import { BackupError, BackupKept, BackupStatus, isOpen } from "./backup-parts.tsx";
 
 /** While a backup runs its progress is followed; otherwise the list is looked at now and then. */
 const BUSY_INTERVAL_MS = 700;
@@ -55,33 +59,29 @@ export function BackupListBlock({ addon }: { addon: string }) {
 }
 
 function BackupTable({ addon, backups }: { addon: string; backups: readonly Backup[] }) {
+  const columns: readonly Column<Backup>[] = [
+    {
+      title: "Created",
+      cell: (backup) => (
+        <>
+          <Instant at={backup.created_at} />
+          <div className="muted mono small">{backup.id}</div>
+        </>
+      ),
+    },
+    { title: "Status", cell: (backup) => <BackupStatus backup={backup} /> },
+    { title: "Size", kind: "number", cell: ({ size }) => (size === null ? "" : sizeText(size)) },
+    { title: "Method", cell: ({ method }) => method },
+    { title: "Kept", cell: (backup) => <BackupKept backup={backup} /> },
+    { title: "Actions", kind: "actions", cell: (backup) => <BackupActions addon={addon} backup={backup} /> },
+  ];
   return (
-    <div className="table-frame">
-      <table className="table backups">
-        <thead>
-          <tr>
-            <th scope="col">Created</th>
-            <th scope="col">Status</th>
-            <th scope="col" className="number">
-              Size
-            </th>
-            <th scope="col">Method</th>
-            <th scope="col">Kept</th>
-            <th scope="col">
-              <span className="visually-hidden">Actions</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {backups.map((backup) => (
-            <BackupRow key={backup.id} addon={addon} backup={backup} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Backups, newest first"
+      columns={columns}
+      rows={backups}
+      keyOf={({ id }) => id}
+      detail={({ error }) => (error === null ? null : <BackupError error={error} />)}
+    />
   );
-}
-
-function isOpen({ status }: Backup): boolean {
-  return status === "scheduled" || status === "running";
 }

@@ -1,8 +1,9 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useRouter } from "@tanstack/react-router";
 import { useEffect, useState, type FormEvent } from "react";
+import type { Session } from "../../generated/api.ts";
 import { asApiError, type ApiError } from "../api/api-error.ts";
-import { beginSession } from "../api/session.ts";
+import { beginSession, SESSION } from "../api/session.ts";
 import { TextField } from "../ui/field.tsx";
 import { Mark } from "../ui/icons.tsx";
 import { Failure, Notice } from "../ui/notice.tsx";
@@ -45,11 +46,12 @@ function LoginForm({ next }: { next: string }) {
   const [password, setPassword] = useState("");
   const client = useQueryClient();
   const router = useRouter();
-  const login = useMutation<void, ApiError>({
+  const login = useMutation<Session, ApiError>({
     mutationFn: () =>
-      beginSession({ identifier, password, code: "" }).catch((thrown: unknown) => Promise.reject(asApiError(thrown))),
-    onSuccess: () => {
+      beginSession({ identifier, password }).catch((thrown: unknown) => Promise.reject(asApiError(thrown))),
+    onSuccess: (session) => {
       client.clear();
+      client.setQueryData(SESSION.queryKey, { session });
       router.history.push(next);
     },
   });
