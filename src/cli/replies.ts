@@ -323,6 +323,15 @@ export const addedCollaboratorReply = record<{ collaborator: Collaborator & { in
 export const keysReply = record<{ keys: SshKey[] }>({
   keys: list(record<SshKey>({ id: text, name: text, content: text })),
 });
+export const secondFactorReply = record<{ tfa: { enabled: boolean } }>({
+  tfa: record<{ enabled: boolean }>({ enabled: flag }),
+});
+export const begunSecondFactorReply = record<{ tfa: { uri: string; secret: string } }>({
+  tfa: record<{ uri: string; secret: string }>({ uri: text, secret: text }),
+});
+export const confirmedSecondFactorReply = record<{ tfa: { codes: string[] } }>({
+  tfa: record<{ codes: string[] }>({ codes: list(text) }),
+});
 export const variablesReply = record<{ variables: Variable[] }>({
   variables: list(record<Variable>({ id: text, name: text, value: text })),
 });

@@ -18,6 +18,8 @@ export interface TransportRequest<T> {
   /** With its query; segments escaped, see `route`. */
   readonly path: string;
   readonly authorization?: string;
+  /** Of the second factor, with a login by password. */
+  readonly oneTimePassword?: string;
   readonly body?: unknown;
   readonly decode: Decoder<T>;
 }
@@ -43,6 +45,7 @@ export function createTransport({
   return async (request) => {
     const headers: Record<string, string> = { accept: "application/json", "user-agent": userAgent };
     if (request.authorization !== undefined) headers["authorization"] = request.authorization;
+    if (request.oneTimePassword !== undefined) headers["x-authorization-otp"] = request.oneTimePassword;
     if (request.body !== undefined) headers["content-type"] = "application/json";
     const { status, raw } = await exchange(url, signal, {
       path: request.path,

@@ -2,6 +2,7 @@ import type { ObjectId } from "../core/ids.ts";
 import type { CollaboratorService } from "./collaborator-service.ts";
 import type { KeyService } from "./key-service.ts";
 import type { VariableService } from "./variable-service.ts";
+import type { SecondFactorService } from "./second-factor-service.ts";
 import type { SessionService } from "./session-service.ts";
 import type {
   DatabaseUserService,
@@ -40,6 +41,7 @@ export interface Services {
   readonly identity: IdentityService;
   readonly sessions: SessionService;
   readonly keys: KeyService;
+  readonly secondFactors: SecondFactorService;
   readonly apps: AppService;
   readonly variables: VariableService;
   readonly collaborators: CollaboratorService;
@@ -58,12 +60,18 @@ export interface Services {
 
 export interface IdentityService {
   /**
-   * `unauthenticated` when the pair is wrong, `too_many_requests` after too many failures for this name or address.
+   * `unauthenticated` when the pair or the one-time password is wrong, `second_factor_required` when the pair is right and a one-time password (or
+   * recovery code) is wanted, `too_many_requests` after too many failures for this name from this address, or of either.
    * `address` is the client's network address.
    */
-  authenticatePassword(input: { identifier: string; password: string; address: string }): Promise<Principal>;
-  /** `unauthenticated` for a token that is unknown or removed. Notes the time of use. */
-  authenticateApiToken(secret: string): Promise<Principal>;
+  authenticatePassword(input: {
+    identifier: string;
+    password: string;
+    oneTimePassword?: string | undefined;
+    address: string;
+  }): Promise<Principal>;
+  /** `unauthenticated` for a token that is unknown or removed, `too_many_requests` after many of them. Notes the time of use. */
+  authenticateApiToken(input: { secret: string; address: string }): Promise<Principal>;
   /** `unauthenticated` for a JWT that is malformed, expired or whose user is gone. */
   authenticateJwt(jwt: string): Promise<Principal>;
   /** A JWT of one hour for the API. */

@@ -85,19 +85,21 @@ export async function loadPrincipal(
 }
 
 /**
- * Sets the platform owner's password, ends logins made before, forgets failed ones, and gives the owner's name. `not_found` when there is no owner yet.
+ * Sets the platform owner's password, ends logins made before, takes the second factor away, forgets failed logins, and gives the owner's name. `not_found` when there is no owner yet.
  */
 export async function resetOwnerPassword({ db }: ControlDatabase, password: string): Promise<string> {
   const row = await db
     .updateTable("users")
     .set({ password_hash: await hashPassword(password), login_epoch: sql`login_epoch + 1` })
     .where("is_platform_owner", "=", true)
-    .returning("username")
+    .returning(["id", "username"])
     .executeTakeFirst();
   if (row === undefined) {
     throw new TidemarkError("not_found", "The platform has no owner yet", { hint: "Start it once: npm start." });
   }
   await db.deleteFrom("login_attempts").execute();
+  // Whoever may read the home has every key there is; the device may be what was lost.
+  await db.deleteFrom("second_factors").where("user_id", "=", row.id).execute();
   return row.username;
 }
 

@@ -34,6 +34,12 @@ export const ERROR_TABLE = {
     "A field of the request has a value that is not allowed; `fields` says which and why",
   ),
   unauthenticated: row("user", 401, 1, "No valid token or password came with the request"),
+  second_factor_required: row(
+    "user",
+    401,
+    1,
+    "The password is right, and the user has a second factor: the login needs a one-time password as well",
+  ),
   forbidden: row("user", 403, 1, "The caller is known but may not do this"),
   not_found: row("user", 404, 1, "There is no such thing, or the caller may not know of it"),
   conflict: row("user", 409, 1, "The thing exists already, or its state doesn't allow this now"),

@@ -31,6 +31,8 @@ type Asked = Pick<Context<FaceEnv>, "req" | "env" | "var">;
 
 /** Longer than any session's secret. */
 const COOKIE_CHARACTERS_MAX = 200;
+/** Longer than any recovery code. */
+const ONE_TIME_PASSWORD_CHARACTERS_MAX = 100;
 /** Requests that change nothing: all that another site could make a browser send without a script. */
 const READING_METHODS = new Set(["GET", "HEAD"]);
 
@@ -57,7 +59,13 @@ export const byApiToken = {
     const credentials = readCredentials(c);
     if (credentials?.kind !== "apiToken")
       throw unauthenticated('an API token (Authorization: Basic, base64 of ":" and the token)');
-    c.set("principal", from(c, await c.var.face.services.identity.authenticateApiToken(credentials.secret)));
+    c.set(
+      "principal",
+      from(
+        c,
+        await c.var.face.services.identity.authenticateApiToken({ secret: credentials.secret, address: addressOf(c) }),
+      ),
+    );
     await next();
   }),
 };
@@ -127,7 +135,15 @@ async function authenticatePassword(
   { identifier, password }: Extract<Credentials, { kind: "password" }>,
 ): Promise<Principal> {
   const address = addressOf(c);
-  return from(c, await c.var.face.services.identity.authenticatePassword({ identifier, password, address }));
+  const oneTimePassword = readOneTimePassword(c);
+  const input = { identifier, password, oneTimePassword, address };
+  return from(c, await c.var.face.services.identity.authenticatePassword(input));
+}
+
+function readOneTimePassword(c: Asked): string | undefined {
+  const given = c.req.header("X-Authorization-OTP")?.trim() ?? "";
+  if (given.length > ONE_TIME_PASSWORD_CHARACTERS_MAX) throw unauthenticated("a one-time password of a usual length");
+  return given === "" ? undefined : given;
 }
 
 /** With the network address that the request came from, for whoever reads later what was done. */

@@ -12,7 +12,7 @@ const DEFAULT_RETRY_AFTER_S = 5;
 
 /**
  * The one place where an error becomes an answer. The API's clients read different members by status: 401 and 404 `error` alone (a `resource`
- * member would make one of them fail on hosts without a dot), 422 `errors` by field, the others `error` and `code`. The hint is part of the
+ * member would make one of them fail on hosts without a dot; a 401 has a code where it isn't about who asks), 422 `errors` by field, the others `error` and `code`. The hint is part of the
  * text, since those clients show nothing else, and a member of its own. Of a `bug` only the request's id is told.
  */
 export function errorReply(error: TidemarkError, requestId: string): ErrorReply {
@@ -21,7 +21,7 @@ export function errorReply(error: TidemarkError, requestId: string): ErrorReply 
   if (kind === "bug") return { status, headers, body: { error: meaning, code: error.code, request_id: requestId } };
   const hint = error.hint === undefined ? {} : { hint: error.hint };
   const text = error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
-  if (status === 401 || status === 404) return { status, headers, body: { error: text, ...hint } };
+  if (status === 404 || error.code === "unauthenticated") return { status, headers, body: { error: text, ...hint } };
   if (status === 422) return { status, headers, body: { errors: error.fields ?? { base: [error.message] }, ...hint } };
   const requestIdOfFailure = status >= 500 ? { request_id: requestId } : {};
   return { status, headers, body: { ...error.details, ...requestIdOfFailure, error: text, code: error.code, ...hint } };

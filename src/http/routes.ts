@@ -22,6 +22,7 @@ import { registerPlanChanges } from "./plan-changes.ts";
 import { registerPointInTime } from "./point-in-time.ts";
 import { registerRecoveryWindow } from "./recovery-window.ts";
 import { registerRegions } from "./regions.ts";
+import { registerSecondFactors } from "./second-factors.ts";
 import { registerSessions } from "./sessions.ts";
 import { registerStatus } from "./status.ts";
 import { registerTokens } from "./tokens.ts";
@@ -40,6 +41,7 @@ export function registerRoutes(router: Router): void {
   registerRegions(router);
   registerTokens(router);
   registerSessions(router);
+  registerSecondFactors(router);
   registerUsers(router);
   registerKeys(router);
   registerCollaborators(router);

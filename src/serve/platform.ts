@@ -257,6 +257,7 @@ function guardServices(services: Services): Services {
     identity: guardService(services.identity),
     sessions: guardService(services.sessions),
     keys: guardService(services.keys),
+    secondFactors: guardService(services.secondFactors),
     apps: guardService(services.apps),
     variables: guardService(services.variables),
     collaborators: guardService(services.collaborators),

@@ -20,6 +20,7 @@ import { createPointInTimeService } from "../control/point-in-time.ts";
 import type { PlatformKeys } from "../control/platform-row.ts";
 import { createTunnelService } from "../control/tunnels.ts";
 import type { TunnelService } from "../control/tunnel-service.ts";
+import { createSecondFactorService } from "../control/second-factors.ts";
 import { createSessionService } from "../control/sessions.ts";
 import type { Services } from "../control/services.ts";
 
@@ -44,6 +45,7 @@ export function createServices(
   return {
     identity: createIdentityService({ ...context, jwtKey }),
     sessions: createSessionService(context),
+    secondFactors: createSecondFactorService(context),
     keys: createKeyService(context),
     apps: createAppService(context),
     variables: createVariableService(context),

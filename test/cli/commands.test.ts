@@ -291,3 +291,15 @@ test("env-set says what it has set, values with = included; env-unset takes name
   const unknown = await runCli(["-a", "my-app", "env-unset", "MODE", "NONE"], { environment });
   assert.deepEqual([unknown.exitCode, unknown.stdout], [1, ""]);
 });
+
+test("two-factor and its commands show the secret and the recovery codes", async () => {
+  assert.equal(await print(["two-factor"]), "-----> Two-factor authentication is disabled\n");
+  assert.match(await print(["two-factor-enable"]), /\n       Secret: ABC\n       Address: otpauth:\/\/totp/);
+  assert.match(
+    await print(["two-factor-confirm", "123456"]),
+    /^-----> Two-factor authentication is enabled\n       abcd-efgh-jkmn-pqrs\n  \/!\\/,
+  );
+  assert.equal(await print(["two-factor-disable", "123456"]), "-----> Two-factor authentication is disabled\n");
+  const wrong = await runCli(["two-factor-disable", "1"], { environment });
+  assert.deepEqual([wrong.exitCode, wrong.stdout], [1, ""]);
+});

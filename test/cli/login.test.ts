@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, test, type TestContext } from "node:test";
 import { resolveLogin } from "../../src/cli/login.ts";
+import { TidemarkError } from "../../src/core/errors.ts";
 import { readSettings } from "../../src/cli/settings.ts";
 import { makeTempFolder } from "../harness/temp-folder.ts";
 import { ALICE, inMemoryServices } from "../http/in-memory-services.ts";
@@ -167,4 +168,37 @@ test("an address that is another program's is told from a platform", async (t) =
   const run = await runCli(["whoami", "--url", `http://127.0.0.1:${address.port}`, "--token", "x"]);
   assert.equal(run.exitCode, 1);
   assert.match(run.stderr, /Cannot understand the answer of .*: status 200, not JSON\n {7}Check that the address/);
+});
+
+test("login asks for the one-time password when the platform wants it, or takes it from --otp", async (t) => {
+  const { environment } = await makeHome(t);
+  const asked: (string | undefined)[] = [];
+  const careful = await openFace(t, {
+    services: {
+      ...services,
+      identity: {
+        ...services.identity,
+        authenticatePassword(input) {
+          asked.push(input.oneTimePassword);
+          if (input.oneTimePassword === undefined) throw new TidemarkError("second_factor_required", "OTP Required");
+          if (input.oneTimePassword !== "123 456")
+            throw new TidemarkError("unauthenticated", "Wrong one-time password");
+          return services.identity.authenticatePassword(input);
+        },
+      },
+    },
+  });
+  const argv = ["login", "--url", careful.url, "--username", "alice"];
+  const typed = await runCli(argv, { environment, terminal: true, stdin: `${ALICE.password}\n123 456\n` });
+  assert.equal(typed.stdout, "-----> Hello alice, nice to see you!\n");
+  assert.match(typed.stderr, /OTP: /);
+  const piped = [...argv, "--password-stdin"];
+  const given = await runCli([...piped, "--otp", "123 456"], { environment, stdin: `${ALICE.password}\n` });
+  assert.deepEqual([given.exitCode, given.stderr], [0, ""]);
+  assert.deepEqual(asked, [undefined, "123 456", "123 456"]);
+  const wrong = await runCli([...piped, "--otp", "1"], { environment, stdin: `${ALICE.password}\n` });
+  assert.deepEqual([wrong.exitCode, wrong.stderr], [1, " !     Wrong one-time password\n"]);
+  const silent = await runCli(piped, { environment, stdin: `${ALICE.password}\n` });
+  assert.equal(silent.exitCode, 2);
+  assert.match(silent.stderr, /Cannot ask "OTP"[^]*--otp/);
 });

@@ -109,6 +109,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     identity,
     sessions,
     keys,
+    secondFactors,
     apps,
     variables,
     collaborators,
@@ -140,7 +141,7 @@ function admit<Value>(ok: boolean, value: Value): Value {
 const identity: Services["identity"] = {
   authenticatePassword: async ({ identifier, password }) =>
     admit(identifier === user.username && password === ALICE.password, PRINCIPAL),
-  authenticateApiToken: async (secret) => admit(secret === ALICE.apiToken, PRINCIPAL),
+  authenticateApiToken: async ({ secret }) => admit(secret === ALICE.apiToken, PRINCIPAL),
   authenticateJwt: async (jwt) => admit(jwt === ALICE.jwt, PRINCIPAL),
   issueJwt: async () => ALICE.jwt,
   self: async () => user,
@@ -166,6 +167,18 @@ const sessions: Services["sessions"] = {
   open: async () => ({ ...session, secret: ALICE.session }),
   authenticate: async (secret) => admit(secret === ALICE.session, session),
   close: async () => undefined,
+};
+
+const secondFactors: Services["secondFactors"] = {
+  status: async () => ({ isEnabled: false }),
+  begin: async () => ({ uri: "otpauth://totp/Tidemark:alice?secret=ABC", secret: "ABC" }),
+  confirm: async (_principal, attempt) => {
+    if (attempt !== "123456") throw new TidemarkError("invalid_fields", "Wrong", { fields: { attempt: ["is wrong"] } });
+    return ["abcd-efgh-jkmn-pqrs"];
+  },
+  disable: async (_principal, attempt) => {
+    if (attempt !== "123456") throw new TidemarkError("invalid_fields", "Wrong", { fields: { attempt: ["is wrong"] } });
+  },
 };
 
 const key: SshKey = {

@@ -211,3 +211,31 @@ describe("failures of services", () => {
     );
   });
 });
+
+test("a login that needs a second factor is answered in the words by which clients know it", async (t) => {
+  const services = inMemoryServices();
+  const identity: typeof services.identity = {
+    ...services.identity,
+    authenticatePassword: async ({ oneTimePassword }) => {
+      throw oneTimePassword === undefined
+        ? new TidemarkError("second_factor_required", "OTP Required")
+        : new TidemarkError("unauthenticated", `Wrong one-time password, of ${oneTimePassword.length} characters`);
+    },
+  };
+  const careful = await openFace(t, { services: { ...services, identity } });
+  const login = async (headers: Record<string, string>): Promise<{ status: number; body: unknown }> => {
+    const body = JSON.stringify({ token: { name: "x" } });
+    const response = await careful.request("/v1/tokens", {
+      method: "POST",
+      headers: { ...basic("alice", "x"), ...headers },
+      body,
+    });
+    return { status: response.status, body: await response.json() };
+  };
+  const wanted = { status: 401, body: { error: "OTP Required", code: "second_factor_required" } };
+  assert.deepEqual(await login({}), wanted);
+  assert.deepEqual(await login({ "X-Authorization-OTP": " " }), wanted);
+  const wrong = await login({ "X-Authorization-OTP": "123456" });
+  assert.deepEqual(wrong, { status: 401, body: { error: "Wrong one-time password, of 6 characters" } });
+  assert.equal((await login({ "X-Authorization-OTP": "1".repeat(101) })).status, 401);
+});

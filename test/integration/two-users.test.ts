@@ -195,7 +195,7 @@ describe("two users of a platform", () => {
     for (const token of forged) assert.equal((await platform.api("GET", "/v1/apps", { token })).status, 401, token);
   });
 
-  // The last one: it locks out this machine's address.
+  // The last one: bob can't log in from this machine after it.
   test("a login is refused for a while after ten wrong passwords, the right one too, and tokens go on working", async () => {
     for (let failure = 0; failure < 10; failure++) assert.equal((await login("bob", "wrong")).status, 401);
     const refused = await login("bob", PASSWORD);

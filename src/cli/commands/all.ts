@@ -66,6 +66,10 @@ import { tokens } from "./tokens.ts";
 import { tokensCreate } from "./tokens-create.ts";
 import { tokensRemove } from "./tokens-remove.ts";
 import { userTimeline } from "./user-timeline.ts";
+import { twoFactor } from "./two-factor.ts";
+import { twoFactorConfirm } from "./two-factor-confirm.ts";
+import { twoFactorDisable } from "./two-factor-disable.ts";
+import { twoFactorEnable } from "./two-factor-enable.ts";
 import { usersCreate } from "./users-create.ts";
 import { whoami } from "./whoami.ts";
 
@@ -82,6 +86,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   keys,
   keysAdd,
   keysRemove,
+  twoFactor,
+  twoFactorEnable,
+  twoFactorConfirm,
+  twoFactorDisable,
   usersCreate,
   userTimeline,
   apps,

@@ -19,6 +19,7 @@ export const login: CommandSpec = {
     { flags: "--api-token <token>", summary: "Log in with an API token that you have" },
     { flags: "--username <name>", summary: "User name or e-mail address, instead of the question" },
     { flags: "--password-stdin", summary: "Read the password from standard input" },
+    { flags: "--otp <code>", summary: "One-time password or recovery code, where a second factor is enabled" },
   ],
   examples: [
     "login",
@@ -53,17 +54,35 @@ async function makeToken(call: CommandCall, url: string): Promise<{ token: strin
       ? await call.prompt.readSecretLine()
       : await call.prompt.askSecret("Password: ", { insteadOf: "--password-stdin or --api-token" });
     try {
-      const { value } = await call.transport(url)({
-        method: "POST",
-        path: "/v1/tokens",
-        authorization: basicAuthorization({ user, password }),
-        body: { token: { name: `Tidemark CLI - ${call.hostName}` } },
-        decode: newTokenReply,
-      });
-      return { token: value.token.token, tokenId: value.token.id };
+      return await askForToken(call, url, { user, password });
     } catch (error) {
       if (piped || attempt >= PASSWORD_ATTEMPTS_MAX || !isErrorCode(error, "unauthenticated")) throw error;
       call.output.error(error);
     }
+  }
+}
+
+/** With the second factor, asked for when the platform says that it is wanted. */
+async function askForToken(
+  call: CommandCall,
+  url: string,
+  { user, password }: { user: string; password: string },
+): Promise<{ token: string; tokenId: string }> {
+  const send = async (oneTimePassword: string | undefined) => {
+    const { value } = await call.transport(url)({
+      method: "POST",
+      path: "/v1/tokens",
+      authorization: basicAuthorization({ user, password }),
+      ...(oneTimePassword === undefined ? {} : { oneTimePassword }),
+      body: { token: { name: `Tidemark CLI - ${call.hostName}` } },
+      decode: newTokenReply,
+    });
+    return { token: value.token.token, tokenId: value.token.id };
+  };
+  try {
+    return await send(call.option("otp"));
+  } catch (error) {
+    if (!isErrorCode(error, "second_factor_required")) throw error;
+    return await send(await call.prompt.ask("OTP: ", { insteadOf: "--otp" }));
   }
 }
