@@ -153,6 +153,10 @@ export interface DatabaseHealth {
   readonly status_reason: string | null;
   readonly last_backup: Backup | null;
   readonly last_good_backup: Backup | null;
+  readonly next_backup_at: Date | null;
+  readonly restorable: { readonly from: Date; readonly to: Date; readonly lag_seconds: number | null } | null;
+  readonly is_restorable: boolean;
+  readonly problems: readonly { readonly text: string }[];
 }
 
 /** One line of a timeline. */
@@ -255,7 +259,19 @@ const health: Decoder<DatabaseHealth> = record<DatabaseHealth>({
   status_reason: nullable(text),
   last_backup: nullable(backup),
   last_good_backup: nullable(backup),
+  next_backup_at: nullable(instant),
+  restorable: nullable(
+    record<NonNullable<DatabaseHealth["restorable"]>>({ from: instant, to: instant, lag_seconds: nullable(number) }),
+  ),
+  is_restorable: flag,
+  problems: list(record<{ text: string }>({ text })),
 });
+
+interface PlatformHealth {
+  readonly version: string;
+  readonly state: string;
+  readonly health_check: { readonly stalled: boolean } | null;
+}
 
 export interface Collaborator {
   readonly id: string;
@@ -413,7 +429,11 @@ export const eventsReply = record<{ events: Event[]; meta: Pages }>({
   }),
 });
 export const archiveReply = record<{ download_url: string }>({ download_url: text });
-export const statusReply = record<{ platform: { version: string; state: string }; databases: DatabaseHealth[] }>({
-  platform: record<{ version: string; state: string }>({ version: text, state: text }),
+export const statusReply = record<{ platform: PlatformHealth; databases: DatabaseHealth[] }>({
+  platform: record<PlatformHealth>({
+    version: text,
+    state: text,
+    health_check: nullable(record<{ stalled: boolean }>({ stalled: flag })),
+  }),
   databases: list(health),
 });

@@ -88,6 +88,7 @@ export async function configureBackups(
         periodic_backups_enabled: changed.isEnabled,
         periodic_hour_utc: changed.hourUtc,
         periodic_last_night: changed.lastNight,
+        periodic_changed_at: clock.now(),
       })
       .where("addon_id", "=", addon.id)
       .execute();

@@ -1,14 +1,13 @@
-import { type AddonFacts, findAddonOfCaller, listAddonsOfUser } from "./access.ts";
+import { type AddonFacts, findAddonOfCaller } from "./access.ts";
 import { planNamed } from "./addons.ts";
 import { configureBackups, readPeriodicBackups } from "./backup-schedule.ts";
-import { readBackups } from "./backup-rows.ts";
 import type { ControlContext } from "./context.ts";
 import { readFeatures } from "./database-features.ts";
 import { recordDatabaseEvent } from "./events.ts";
 import { authenticateDatabaseCaller } from "./identity.ts";
 import type { JwtKey } from "./jwt.ts";
 import { readMaintenanceWindow } from "./maintenances.ts";
-import type { Database, DatabaseHealth, RecoveryWindow } from "./model.ts";
+import type { Database, RecoveryWindow } from "./model.ts";
 import { readRecoveryWindow } from "./recovery-window.ts";
 import { requestReconfiguration } from "./server-settings-change.ts";
 import type { DatabaseCaller, DatabaseService } from "./services.ts";
@@ -30,24 +29,6 @@ export function createDatabaseService(context: ControlContext & { readonly jwtKe
       return await readRecoveryWindow(db, addon.id);
     },
     protect: (caller, word, protects) => protectDatabase(context, caller, { word, protects }),
-    async health(principal) {
-      const addons = await listAddonsOfUser(db, principal, "read");
-      const lines: DatabaseHealth[] = [];
-      for (const addon of addons) {
-        const [lastBackup] = await readBackups(db, { addonId: addon.id, limit: 1 });
-        const [lastGoodBackup] = await readBackups(db, { addonId: addon.id, status: "done", limit: 1 });
-        lines.push({
-          appName: addon.app_name,
-          addonId: addon.id,
-          resourceId: addon.resource_id,
-          status: addon.status,
-          statusReason: addon.status_reason,
-          lastBackup: lastBackup ?? null,
-          lastGoodBackup: lastGoodBackup ?? null,
-        });
-      }
-      return lines;
-    },
   };
 }
 

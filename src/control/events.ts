@@ -7,6 +7,10 @@ import type { ControlSchema } from "./schema.ts";
 
 type Db = Kysely<ControlSchema>;
 
+/** A year can be looked back upon, with some weeks to do so. */
+const KEPT_DAYS = 400;
+const DAY_MS = 24 * 3600_000;
+
 /** Name of the addon provider, as clients of the API show it. */
 const PROVIDER_NAME = "PostgreSQL";
 
@@ -117,4 +121,11 @@ export async function readEventActor(db: Db, userId: ObjectId | null): Promise<E
   if (userId === null) return "platform";
   const row = await db.selectFrom("users").select(["username", "email"]).where("id", "=", userId).executeTakeFirst();
   return row === undefined ? "platform" : { userId, ...row };
+}
+
+/** Removes events that are older than anybody looks back. */
+export async function forgetOldEvents(db: Db, now: Date): Promise<void> {
+  // Ids begin with their time, and have an index.
+  const oldestKept = newObjectId(new Date(now.getTime() - KEPT_DAYS * DAY_MS));
+  await db.deleteFrom("events").where("id", "<", oldestKept).execute();
 }

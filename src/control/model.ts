@@ -154,17 +154,6 @@ export interface BackupRetention {
   readonly reason: string;
 }
 
-/** One line of `tidemark status`. */
-export interface DatabaseHealth {
-  readonly appName: string;
-  readonly addonId: AddonId;
-  readonly resourceId: string;
-  readonly status: DatabaseStatus;
-  readonly statusReason: string | null;
-  readonly lastBackup: Backup | null;
-  readonly lastGoodBackup: Backup | null;
-}
-
 /** An instant with microseconds, RFC 3339 in UTC: `2026-03-14T02:10:00.123456Z`. PostgreSQL's clock has more digits than a Date. */
 export type PreciseInstant = string;
 

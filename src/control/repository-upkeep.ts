@@ -8,6 +8,7 @@ import { openPhysicalArchive, type PhysicalArchive } from "../repository/physica
 import type { Repository } from "../repository/repository.ts";
 import { expireLogicalBackups } from "./backup-retention.ts";
 import type { ControlContext } from "./context.ts";
+import { forgetOldEvents } from "./events.ts";
 import { expireContinuousBackups } from "./continuous-retention.ts";
 import type { AddonTable, DatabaseTable } from "./schema.ts";
 
@@ -51,7 +52,9 @@ export class RepositoryUpkeep {
   }
 
   async #keepIfDue(): Promise<void> {
-    if (await this.#claim()) await keepRepository(this.#context, this.#repository, this.#closing.signal);
+    if (!(await this.#claim())) return;
+    await forgetOldEvents(this.#context.database.db, this.#context.clock.now());
+    await keepRepository(this.#context, this.#repository, this.#closing.signal);
   }
 
   async #claim(): Promise<boolean> {

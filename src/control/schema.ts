@@ -32,6 +32,7 @@ export interface ControlSchema {
   recovery_codes: RecoveryCodeTable;
   app_variables: AppVariableTable;
   events: EventTable;
+  database_health: DatabaseHealthTable;
   kept_data_folders: KeptDataFolderTable;
   timelines: TimelineTable;
   point_in_time_operations: PointInTimeOperationTable;
@@ -52,6 +53,8 @@ export interface PlatformTable {
   sample_state: Generated<"none" | "provisioning" | "loading" | "backing_up" | "done">;
   /** When the repository was last put in order. */
   swept_at: Generated<Date>;
+  /** When every database's health was last looked at; null before the first time. */
+  health_checked_at: Generated<Date | null>;
   created_at: Generated<Date>;
 }
 
@@ -133,6 +136,8 @@ export interface DatabaseTable {
   periodic_hour_utc: Generated<number>;
   /** The newest night that is settled: it had its periodic backup, or passed before the schedule was asked for. */
   periodic_last_night: Generated<UtcDay>;
+  /** When its user last changed the schedule; null for never. */
+  periodic_changed_at: Generated<Date | null>;
   /** Its weekly window for what needs a restart: 0 is Sunday, hours of UTC. */
   maintenance_weekday_utc: Generated<number>;
   maintenance_hour_utc: Generated<number>;
@@ -309,6 +314,23 @@ export interface WalStreamTable {
   /** Why a base backup is wanted at once; null when none is. */
   rebase_reason: string | null;
   updated_at: Generated<Date>;
+}
+
+/** What the minutely checks found last about a database: its server's answer, and what policy made of all. */
+interface DatabaseHealthTable {
+  addon_id: AddonId;
+  state: Generated<"healthy" | "delayed" | "stale">;
+  state_since: Generated<Date | null>;
+  /** When a good backup should have been there; null while none is missing. */
+  periodic_overdue_since: Generated<Date | null>;
+  base_backup_overdue_since: Generated<Date | null>;
+  /** What the server last said, and when it was asked. */
+  server_lsn: Generated<string | null>;
+  retained_wal_bytes: Generated<number | null>;
+  wal_status: Generated<string | null>;
+  asked_at: Generated<Date | null>;
+  /** Why it gave no answer since. */
+  unanswered_because: Generated<string | null>;
 }
 
 /** What happened. Rows are added by `recordEvent` alone, and never changed but for `routed_at`. */

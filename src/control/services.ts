@@ -11,6 +11,7 @@ import type {
   PlanChangeService,
 } from "./database-services.ts";
 import type { EventService } from "./event-service.ts";
+import type { HealthService } from "./health-service.ts";
 import type { LogicalRestoreService } from "./logical-restore-service.ts";
 import type { PointInTimeService } from "./point-in-time-service.ts";
 import type {
@@ -20,7 +21,6 @@ import type {
   Backup,
   Database,
   DatabaseCaller,
-  DatabaseHealth,
   PeriodicBackups,
   Plan,
   Principal,
@@ -53,6 +53,7 @@ export interface Services {
   readonly maintenances: MaintenanceService;
   readonly databaseUsers: DatabaseUserService;
   readonly events: EventService;
+  readonly health: HealthService;
   readonly logicalRestores: LogicalRestoreService;
   readonly notifiers: NotifierService;
   readonly pointInTime: PointInTimeService;
@@ -136,8 +137,6 @@ export interface DatabaseService {
   recoveryWindow(caller: DatabaseCaller, addon: string): Promise<RecoveryWindow>;
   /** Chooses what gives way when continuous backups stall for long; the server takes it up at once. */
   protect(caller: DatabaseCaller, addon: string, protects: RecoveryWindow["protects"]): Promise<RecoveryWindow>;
-  /** All databases of the user, by app and order of creation. */
-  health(principal: Principal): Promise<DatabaseHealth[]>;
 }
 
 export interface BackupService {

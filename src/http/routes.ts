@@ -20,6 +20,7 @@ import { registerMaintenances } from "./maintenances.ts";
 import { registerPeriodicBackups } from "./periodic-backups.ts";
 import { registerPlanChanges } from "./plan-changes.ts";
 import { registerPointInTime } from "./point-in-time.ts";
+import { registerPlatform } from "./platform.ts";
 import { registerRecoveryWindow } from "./recovery-window.ts";
 import { registerRegions } from "./regions.ts";
 import { registerSecondFactors } from "./second-factors.ts";
@@ -55,6 +56,7 @@ export function registerRoutes(router: Router): void {
   registerPlanChanges(router);
   registerEvents(router);
   registerStatus(router);
+  registerPlatform(router);
   registerDatabases(router);
   registerRecoveryWindow(router);
   registerDatabaseFeatures(router);

@@ -74,6 +74,13 @@ export function changeSchedule(
   return { ...changed, lastNight: passed > schedule.lastNight ? passed : schedule.lastNight };
 }
 
+/** The first run of this schedule at or after the instant, whatever nights are settled. */
+export function firstRunAfter(schedule: Pick<BackupSchedule, "addonId" | "hourUtc">, from: Date): Date {
+  const today = utcDayOf(from);
+  const run = runTime(schedule, today);
+  return run >= from ? run : runTime(schedule, addDays(today, 1));
+}
+
 /** The newest night whose time has come. */
 function newestNight(schedule: Pick<BackupSchedule, "addonId" | "hourUtc">, now: Date): UtcDay {
   const today = utcDayOf(now);

@@ -22,6 +22,8 @@ export interface BackupPlan {
     /** How long a manual backup outlives its database, counted from its creation. */
     readonly manualAfterDeletionDays: number;
   };
+  /** How old the newest restorable moment may get before somebody is told. */
+  readonly alerts: { readonly delayedAfterMinutes: number; readonly staleAfterMinutes: number };
 }
 
 const STARTER = {
@@ -44,6 +46,11 @@ const BUSINESS = {
 /** A day to notice a mistake; three, so that a weekend is among them. */
 export const UNDO_HOURS_STARTER = 24;
 const UNDO_HOURS_BUSINESS = 72;
+/** A stream is seconds behind as a rule: minutes ride out restarts of the worker and short outages of the store. */
+export const ALERTS_BY_CLASS: Readonly<Record<BackupPlan["serviceClass"], BackupPlan["alerts"]>> = {
+  starter: { delayedAfterMinutes: 15, staleAfterMinutes: 60 },
+  business: { delayedAfterMinutes: 5, staleAfterMinutes: 30 },
+};
 
 const plan = (
   serviceClass: BackupPlan["serviceClass"],
@@ -60,6 +67,7 @@ const plan = (
   position,
   undoHours: serviceClass === "starter" ? UNDO_HOURS_STARTER : UNDO_HOURS_BUSINESS,
   retention: serviceClass === "starter" ? STARTER : BUSINESS,
+  alerts: ALERTS_BY_CLASS[serviceClass],
 });
 
 /** The plans that we ship, by position. */

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { ControlDatabase } from "../control/database.ts";
 import { TidemarkError } from "../core/errors.ts";
 import {
+  ALERTS_BY_CLASS,
   type BackupPlan,
   type PlanCatalogue,
   planCatalogue,
@@ -23,6 +24,11 @@ const UNDO_HOURS_MAX = 31 * 24;
 
 const count = (from: number) => z.int().min(from).max(COUNT_MAX);
 const days = z.int().min(1).max(DAYS_MAX);
+/** Below two minutes a check, which looks once a minute, would tell of itself; a day is what every plan has at most. */
+const alertMinutes = z
+  .int()
+  .min(2)
+  .max(24 * 60);
 const label = (charsMax: number) =>
   z
     .string()
@@ -51,6 +57,10 @@ const PlanInFile = z.strictObject({
     recovery_window_days: days,
     manual_after_deletion_days: days,
   }),
+  alerts: z
+    .strictObject({ delayed_after_minutes: alertMinutes, stale_after_minutes: alertMinutes })
+    .refine((each) => each.delayed_after_minutes <= each.stale_after_minutes, "stale can't come before delayed")
+    .optional(),
 });
 const PlansFile = z.strictObject({ plans: z.array(PlanInFile).max(PLANS_MAX) });
 
@@ -126,5 +136,12 @@ function planOf(plan: z.infer<typeof PlanInFile>): BackupPlan {
       recoveryWindowDays: retention.recovery_window_days,
       manualAfterDeletionDays: retention.manual_after_deletion_days,
     },
+    alerts:
+      plan.alerts === undefined
+        ? ALERTS_BY_CLASS[plan.service_class]
+        : {
+            delayedAfterMinutes: plan.alerts.delayed_after_minutes,
+            staleAfterMinutes: plan.alerts.stale_after_minutes,
+          },
   };
 }

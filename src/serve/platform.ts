@@ -3,6 +3,7 @@ import { archiveOpener } from "../control/archives.ts";
 import { guardService } from "../control/control-failure.ts";
 import type { ControlContext, Secrets } from "../control/context.ts";
 import { DatabaseHost } from "../control/database-host.ts";
+import { HealthWatch } from "../control/health-watch.ts";
 import { OperationRunner } from "../control/operation-runner.ts";
 import { releaseLeases } from "../control/operations.ts";
 import { changePlanHandler } from "../control/plan-changes.ts";
@@ -10,6 +11,7 @@ import { openPlatformKeys } from "../control/platform-row.ts";
 import { queueName } from "../control/queue.ts";
 import { makeSample } from "../control/sample.ts";
 import { Scheduler } from "../control/scheduler.ts";
+import { ServerAnswers, socketAddress } from "../control/server-answers.ts";
 import type { Services } from "../control/services.ts";
 import { openSshHostKey } from "../control/ssh-host-key.ts";
 import { asTidemarkError, TidemarkError } from "../core/errors.ts";
@@ -122,9 +124,10 @@ async function startRoles(stack: AsyncDisposableStack, running: Running, context
   const host = roles.has("host") ? await startDatabaseHost(stack, running, context) : undefined;
   if (roles.has("scheduler")) {
     const scheduler = new Scheduler(context);
+    const watch = new HealthWatch(context);
     const notifications = await openNotifications(running, context);
     stack.defer(async () => {
-      await Promise.all([scheduler.close(), notifications.close()]);
+      await Promise.all([scheduler.close(), watch.close(), notifications.close()]);
     });
   }
   if (roles.has("worker")) startWorker(stack, running, context);
@@ -211,6 +214,8 @@ async function startDatabaseHost(
   });
   stack.defer(() => runner.close());
   await context.queue.work(queueName("provision", home.hostId), HOST_OPERATIONS_MAX, (id) => runner.run(id));
+  const answers = new ServerAnswers(context, socketAddress(context, machine.runtimeFolder));
+  stack.defer(() => answers.close());
   return host;
 }
 
@@ -270,6 +275,7 @@ function guardServices(services: Services): Services {
     maintenances: guardService(services.maintenances),
     databaseUsers: guardService(services.databaseUsers),
     events: guardService(services.events),
+    health: guardService(services.health),
     logicalRestores: guardService(services.logicalRestores),
     notifiers: guardService(services.notifiers),
   };

@@ -10,6 +10,7 @@ import { createDatabaseService } from "../control/databases.ts";
 import { createDatabaseUserService } from "../control/database-users.ts";
 import { createDownloadLinks } from "../control/download-links.ts";
 import { createEventService } from "../control/event-pages.ts";
+import { createHealthService } from "../control/health-reports.ts";
 import { createIdentityService } from "../control/identity.ts";
 import { createMaintenanceService } from "../control/maintenances.ts";
 import { createPlanChangeService } from "../control/plan-changes.ts";
@@ -59,6 +60,7 @@ export function createServices(
     maintenances: createMaintenanceService(context),
     databaseUsers: createDatabaseUserService({ ...context, socketFolder }),
     events: createEventService(context),
+    health: createHealthService({ ...context, startedAt: context.clock.now() }),
     logicalRestores: createLogicalRestoreService(context),
     pointInTime: createPointInTimeService(context),
   };

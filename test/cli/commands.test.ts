@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { TidemarkError } from "../../src/core/errors.ts";
-import { ADDON_ID, ALICE, BACKUP_ID, inMemoryServices } from "../http/in-memory-services.ts";
+import { ADDON_ID, ALICE, BACKUP_ID, HEALTH, inMemoryServices } from "../http/in-memory-services.ts";
 import { makeTempFolder } from "../harness/temp-folder.ts";
 import { openFace } from "../http/open-face.ts";
 import { asAlice, runCli } from "./run-cli.ts";
@@ -74,7 +74,7 @@ test("apps, addons, plans, regions, tokens and status print tables", async () =>
   assert.match(await print(["tokens"]), /\| t1 \| laptop \| Sun, 22 Nov 2026 14:00:00 UTC \| never\s+\|/);
   assert.match(
     await print(["status"]),
-    /^-----> Tidemark 0\.1\.0 is ready\n\+-[^]*\| my-app \| my_app_4553 \| running \| done\s+\| none/,
+    /^-----> Tidemark 0\.1\.0 is ready\n\+-[^]*\| my-app \| my_app_4553 \| running \| from Sun, 15 Nov 2026 14:00:00 UTC to 4 s ago \| none /,
   );
 });
 
@@ -92,6 +92,29 @@ test("timelines print a line for each event, and which page it is on standard er
   const all = await runCli(["audit", "--user", "alice"], { environment });
   assert.equal(all.stdout, `${line} <alice (alice@example.com)>\n       from 192.0.2.7\n`);
   assert.equal((await runCli(["user-timeline", "--page", "0"], { environment })).exitCode, 2);
+});
+
+test("status ends with 1 when a database isn't restorable, or when nobody checks any more, and says why", async () => {
+  const services = inMemoryServices();
+  const problems = [{ code: "stale", text: "continuous backups are 90 min behind" }] as const;
+  const cases: readonly [Partial<typeof services.health>, number, RegExp][] = [
+    [{}, 0, /^-----> /],
+    [
+      { ofUser: async () => [{ ...HEALTH, isRestorable: false, problems }] },
+      1,
+      /my_app_4553: continuous backups are 90 min behind/,
+    ],
+    [{ ofUser: async () => [{ ...HEALTH, problems }] }, 0, /90 min behind/],
+    [{ ofUser: async () => [{ ...HEALTH, window: null, isRestorable: false }] }, 1, /\| not yet /],
+    [{ check: async () => ({ checkedAt: null, isStalled: true }) }, 1, /has stopped to check/],
+  ];
+  for (const [health, exitCode, said] of cases) {
+    const other = await openFace({ after }, { services: { ...services, health: { ...services.health, ...health } } });
+    const run = await runCli(["status"], { environment: asAlice(other.url) });
+    assert.equal(run.exitCode, exitCode, run.stdout);
+    assert.match(run.stdout, said);
+    assert.equal((await runCli(["status", "--json"], { environment: asAlice(other.url) })).exitCode, exitCode);
+  }
 });
 
 test("env prints aliases as they are, env-get follows them", async () => {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Collaborator } from "../../src/control/collaborator-service.ts";
 import type { AuditedEvent } from "../../src/control/event-service.ts";
+import type { DatabaseHealth } from "../../src/control/health-service.ts";
 import type { LogicalRestore } from "../../src/control/logical-restore-service.ts";
 import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../src/control/model.ts";
 import { NOTIFICATION_PLATFORMS } from "../../src/control/notification-platforms.ts";
@@ -125,6 +126,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     // One a line.
     events,
     notifiers,
+    health,
     ...overrides,
   };
 }
@@ -347,17 +349,6 @@ const databases: Services["databases"] = {
   async protect(asked, id, protects) {
     return { ...(await this.recoveryWindow(asked, id)), protects };
   },
-  health: async () => [
-    {
-      appName: app.name,
-      addonId: ADDON_ID,
-      resourceId: addon.resourceId,
-      status: "running",
-      statusReason: null,
-      lastBackup: BACKUP,
-      lastGoodBackup: null,
-    },
-  ],
 };
 
 const oneBackup = (id: string): Backup => {
@@ -434,6 +425,43 @@ const EVENT: AuditedEvent = {
   apiTokenId: null,
 };
 
+export const HEALTH: DatabaseHealth = {
+  appName: app.name,
+  ownerName: user.username,
+  addonId: ADDON_ID,
+  resourceId: addon.resourceId,
+  planName: plan.name,
+  status: "running",
+  statusReason: null,
+  lastBackup: BACKUP,
+  lastGoodBackup: null,
+  nextBackupAt: AT,
+  window: { from: new Date("2026-11-15T14:00:00.000Z"), to: new Date("2026-11-22T13:59:56.123Z"), lagMs: 4000 },
+  continuous: { state: "healthy", since: null, lagBytes: 0, retainedWalBytes: 16_777_216 },
+  isRestorable: true,
+  problems: [],
+};
+
+function requireOwner({ isPlatformOwner }: Principal): void {
+  if (!isPlatformOwner) throw new TidemarkError("forbidden", "This is for the owner of the platform");
+}
+
+const health: Services["health"] = {
+  ofUser: async () => [HEALTH],
+  ofPlatform: async (principal, page) => {
+    requireOwner(principal);
+    return { ...page, items: [HEALTH], totalCount: 1 };
+  },
+  operations: async (principal, state, page) => {
+    requireOwner(principal);
+    if (state !== "open") return { ...page, items: [], totalCount: 0 };
+    const facts = { id: BACKUP_ID, kind: "logical_backup", appName: app.name, resourceId: addon.resourceId } as const;
+    const progress = { state: "running", attempt: 1, progressBytes: 5, createdAt: AT, startedAt: AT } as const;
+    return { ...page, items: [{ ...facts, ...progress, endedAt: null, error: null }], totalCount: 1 };
+  },
+  check: async () => ({ checkedAt: AT, isStalled: false }),
+};
+
 const events: Services["events"] = {
   ofApp: async (_principal, name, page) => {
     knownApp(name);
@@ -441,7 +469,7 @@ const events: Services["events"] = {
   },
   ofUser: async (_principal, page) => ({ ...page, items: [], totalCount: 0 }),
   audit: async (principal, _filter, page) => {
-    if (!principal.isPlatformOwner) throw new TidemarkError("forbidden", "This is for the owner of the platform");
+    requireOwner(principal);
     const actor = { id: user.id, username: user.username, email: user.email };
     return { ...page, items: [{ ...EVENT, actor, address: "192.0.2.7", apiTokenId: "t1" }], totalCount: 1 };
   },

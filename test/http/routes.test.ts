@@ -82,6 +82,9 @@ const BACKUP = {
   error: null,
 };
 
+/** When every database was last looked at. */
+const CHECK = { checked_at: AT, stalled: false };
+
 const face = await openFace({ after });
 
 /** Status and body of an answer, for one comparison. */
@@ -91,15 +94,15 @@ async function answerOf(response: Response): Promise<{ status: number; body: unk
 }
 
 describe("health and regions, without credentials", () => {
-  test("GET /healthz tells state and version", async () => {
+  test("GET /healthz tells state and version, and whether databases are looked after", async () => {
     const answer = await answerOf(await fetch(`${face.url}/healthz`));
-    assert.deepEqual(answer, { status: 200, body: { status: "ready", version: "0.1.0" } });
+    assert.deepEqual(answer, { status: 200, body: { status: "ready", version: "0.1.0", health_check: CHECK } });
   });
 
   test("GET /healthz answers 503 while the platform stops", async (t) => {
     const stopping = await openFace(t, { state: () => "stopping" });
     const answer = await answerOf(await fetch(`${stopping.url}/healthz`));
-    assert.deepEqual(answer, { status: 503, body: { status: "stopping", version: "0.1.0" } });
+    assert.deepEqual(answer, { status: 503, body: { status: "stopping", version: "0.1.0", health_check: CHECK } });
   });
 
   test("GET /v1/regions? names the public address, whatever Host the client sends", async () => {
@@ -535,24 +538,63 @@ describe("events", () => {
 });
 
 describe("status", () => {
+  const DATABASE_STATUS = {
+    app: "my-app",
+    owner: "alice",
+    addon_id: ADDON_ID,
+    resource_id: "my_app_4553",
+    plan: PLAN.id,
+    status: "running",
+    status_reason: null,
+    last_backup: BACKUP,
+    last_good_backup: null,
+    next_backup_at: AT,
+    restorable: { from: "2026-11-15T14:00:00.000Z", to: "2026-11-22T13:59:56.123Z", lag_seconds: 4 },
+    continuous: { state: "healthy", since: null, lag_bytes: 0, retained_wal_bytes: 16_777_216 },
+    is_restorable: true,
+    problems: [],
+  };
+  const pagination = {
+    current_page: 1,
+    prev_page: null,
+    next_page: null,
+    total_pages: 1,
+    total_count: 1,
+    per_page: 30,
+  };
+
   test("GET /v1/status tells platform and databases", async () => {
     assert.deepEqual(await answerOf(await face.request("/v1/status")), {
       status: 200,
-      body: {
-        platform: { version: "0.1.0", state: "ready" },
-        databases: [
-          {
-            app: "my-app",
-            addon_id: ADDON_ID,
-            resource_id: "my_app_4553",
-            status: "running",
-            status_reason: null,
-            last_backup: BACKUP,
-            last_good_backup: null,
-          },
-        ],
-      },
+      body: { platform: { version: "0.1.0", state: "ready", health_check: CHECK }, databases: [DATABASE_STATUS] },
     });
+  });
+
+  test("GET /v1/platform/databases and /operations show the whole platform to its owner", async () => {
+    assert.deepEqual(await answerOf(await face.request("/v1/platform/databases")), {
+      status: 200,
+      body: { databases: [DATABASE_STATUS], meta: { pagination } },
+    });
+    const operation = {
+      id: BACKUP_ID,
+      kind: "logical_backup",
+      app: "my-app",
+      resource_id: "my_app_4553",
+      state: "running",
+      attempt: 1,
+      progress_bytes: 5,
+      created_at: AT,
+      started_at: AT,
+      ended_at: null,
+      error: null,
+    };
+    assert.deepEqual(await answerOf(await face.request("/v1/platform/operations?")), {
+      status: 200,
+      body: { operations: [operation], meta: { pagination } },
+    });
+    const failed = await answerOf(await face.request("/v1/platform/operations?state=error"));
+    assert.deepEqual(pick(failed.body, "operations"), []);
+    assert.equal((await face.request("/v1/platform/operations?state=lost")).status, 422);
   });
 });
 

@@ -7,6 +7,7 @@ import { get } from "node:https";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
+import { pick } from "../harness/pick.ts";
 import { openFace } from "./open-face.ts";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -29,7 +30,7 @@ test("createHttpServer() with a certificate speaks TLS, and drains the same", as
   const face = await openFace(t, { tls });
   const [response] = await once(get(`${face.url}/healthz`, { ca: tls.cert }), "response");
   assert.equal(response.statusCode, 200);
-  assert.deepEqual(JSON.parse(await text(response)), { status: "ready", version: "0.1.0" });
+  assert.equal(pick(JSON.parse(await text(response)), "status"), "ready");
   await face.server.close();
 });
 

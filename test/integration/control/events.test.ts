@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { createEventService } from "../../../src/control/event-pages.ts";
-import { recordEvent } from "../../../src/control/events.ts";
+import { forgetOldEvents, recordEvent } from "../../../src/control/events.ts";
 import type { Principal } from "../../../src/control/model.ts";
 import { isErrorCode } from "../../../src/core/errors.ts";
 import { newObjectId, type ObjectId } from "../../../src/core/ids.ts";
@@ -28,6 +28,16 @@ test("recordEvent() keeps who did it, from where and by which token, for whoever
     ["new_app", "ada", "t1", "192.0.2.7", "my-app", null],
   );
   assert.deepEqual([second?.type, second?.actor_id, second?.created_at], ["delete_app", null, NOW]);
+});
+
+test("forgetOldEvents() removes what is older than 400 days", async () => {
+  const place = { appId: newObjectId(NOW), appName: "old" };
+  const daysBefore = (days: number): Date => new Date(NOW.getTime() - days * 86_400_000);
+  for (const at of [daysBefore(401), daysBefore(399)])
+    await recordEvent(db, { type: "new_app", data: {}, actor: ACTOR, at, place });
+  await forgetOldEvents(db, NOW);
+  const left = await db.selectFrom("events").select("created_at").where("app_name", "=", "old").execute();
+  assert.deepEqual(left, [{ created_at: daysBefore(399) }]);
 });
 
 test("recordEvent() leaves nothing behind when its transaction is undone", async () => {
