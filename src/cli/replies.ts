@@ -313,6 +313,10 @@ interface Region {
   readonly name: string;
   readonly display_name: string;
   readonly api: string;
+  /** `host:port` of the SSH gateway. */
+  readonly ssh: string | null;
+  /** Its public key as known_hosts has it: `ssh-ed25519 AAAA…` */
+  readonly ssh_host_key: string | null;
   readonly default: boolean | null;
 }
 
@@ -323,7 +327,16 @@ export const newTokenReply = record<{ token: { id: string; name: string; token: 
   token: record<{ id: string; name: string; token: string }>({ id: text, name: text, token: text }),
 });
 export const regionsReply = record<{ regions: Region[] }>({
-  regions: list(record<Region>({ name: text, display_name: text, api: text, default: nullable(flag) })),
+  regions: list(
+    record<Region>({
+      name: text,
+      display_name: text,
+      api: text,
+      ssh: nullable(text),
+      ssh_host_key: nullable(text),
+      default: nullable(flag),
+    }),
+  ),
 });
 export const appsReply = record<{ apps: App[] }>({ apps: list(app) });
 export const appReply = record<{ app: App }>({ app });

@@ -21,6 +21,10 @@ export interface Settings {
   /** Where programs are looked for. */
   readonly programPath: string;
   readonly loginFile: string;
+  /** The user's own folder. */
+  readonly userHome: string;
+  /** Where the user's SSH agent listens. */
+  readonly sshAgentSocket: string | undefined;
   /** Of `TZ`; undefined when unset, and "" (which means UTC) when empty. */
   readonly timeZone: string | undefined;
   readonly coloursWanted: boolean;
@@ -40,6 +44,7 @@ export const VARIABLES: readonly { readonly name: string; readonly meaning: stri
     meaning: "Folder of PostgreSQL's programs, for commands that run without a platform",
   },
   { name: "XDG_CONFIG_HOME", meaning: "Folder that holds the folder of the saved login (`~/.config`)" },
+  { name: "SSH_AUTH_SOCK", meaning: "SSH agent that holds the key for tunnels and for `login --ssh`" },
   { name: "TZ", meaning: "Time zone in which dates are shown" },
   { name: "NO_COLOR", meaning: "When not empty: no colours on a terminal" },
 ];
@@ -63,6 +68,8 @@ export function readSettings(
     postgresqlBin: read("TIDEMARK_POSTGRESQL_BIN"),
     programPath: read("PATH") ?? "/usr/bin:/bin",
     loginFile: join(read("XDG_CONFIG_HOME") ?? join(userHome, ".config"), "tidemark", "auth.json"),
+    userHome,
+    sshAgentSocket: read("SSH_AUTH_SOCK"),
     timeZone: environment["TZ"],
     coloursWanted: read("NO_COLOR") === undefined && environment["TERM"] !== "dumb",
   };

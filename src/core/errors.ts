@@ -154,6 +154,12 @@ export const ERROR_TABLE = {
   usage: row("user", 400, 2, "The command line can't be understood: something is missing or makes no sense"),
   interrupted: row("user", 499, 130, "The command was stopped by Ctrl+C"),
   platform_unreachable: row("transient", 503, 1, "No platform answers at the address that the command line uses"),
+  host_key_mismatch: row(
+    "permanent",
+    502,
+    1,
+    "What answers at the SSH gateway's address doesn't hold the key that the platform's API names",
+  ),
   reply_unreadable: row("permanent", 502, 1, "What answers at the platform's address doesn't speak its API"),
   backup_failed: row(
     "permanent",

@@ -341,7 +341,7 @@ async function isAlive(pid: number): Promise<boolean> {
 }
 
 /** The first of so many ports in a row that are free now. */
-async function freePorts(count: number): Promise<number> {
+export async function freePorts(count: number): Promise<number> {
   for (;;) {
     const first = 20_000 + Math.floor(Math.random() * 12_000);
     const servers = await Promise.all(Array.from({ length: count }, (_, index) => listenOn(first + index)));

@@ -34,6 +34,7 @@ import { databasePitrConfig } from "./database-pitr-config.ts";
 import { databasePitrRecoveryWindow } from "./database-pitr-recovery-window.ts";
 import { databasePitrRestore } from "./database-pitr-restore.ts";
 import { databasePitrUndo } from "./database-pitr-undo.ts";
+import { dbTunnel } from "./db-tunnel.ts";
 import { destroy } from "./destroy.ts";
 import { env } from "./env.ts";
 import { envGet } from "./env-get.ts";
@@ -142,6 +143,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   databasePitrRestore,
   databasePitrUndo,
   databasePitrConfig,
+  dbTunnel,
   retentionPreview,
   status,
   audit,

@@ -17,6 +17,11 @@ export const login: CommandSpec = {
     "readable by you only. The password is not kept.",
   options: [
     { flags: "--api-token <token>", summary: "Log in with an API token that you have" },
+    { flags: "--ssh", summary: "Log in with an SSH key that the platform knows" },
+    {
+      flags: "--ssh-identity <file>",
+      summary: "The same with this private key, instead of the agent's or ~/.ssh/id_*",
+    },
     { flags: "--username <name>", summary: "User name or e-mail address, instead of the question" },
     { flags: "--password-stdin", summary: "Read the password from standard input" },
     { flags: "--otp <code>", summary: "One-time password or recovery code, where a second factor is enabled" },
@@ -24,12 +29,13 @@ export const login: CommandSpec = {
   examples: [
     "login",
     "login --url https://backups.example.com",
+    "login --ssh",
     "login --username alice --password-stdin < password-file",
   ],
   async run(call) {
     const url = await resolveUrl(call.loginFlags, call.settings);
     const given = call.option("api-token") ?? call.loginFlags.token;
-    const made = given === undefined ? await makeToken(call, url) : { token: given, tokenId: null };
+    const made = given === undefined ? await makeAnyToken(call, url) : { token: given, tokenId: null };
     const source = "the login";
     const client = createClient({
       login: { url, token: made.token, source },
@@ -42,6 +48,13 @@ export const login: CommandSpec = {
     call.output.json(body);
   },
 };
+
+async function makeAnyToken(call: CommandCall, url: string): Promise<{ token: string; tokenId: string }> {
+  if (!call.flag("ssh") && call.option("ssh-identity") === undefined) return await makeToken(call, url);
+  // Loaded only here: SSH takes longer to load than most commands to run.
+  const { makeTokenBySsh } = await import("../ssh-login.ts");
+  return await makeTokenBySsh(call, url);
+}
 
 /** Repeats the question after a wrong password that was typed; one from a pipe doesn't get better. */
 async function makeToken(call: CommandCall, url: string): Promise<{ token: string; tokenId: string }> {
