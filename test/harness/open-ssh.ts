@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, writeFile } from "node:fs/promises";
+import { access, stat, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -29,12 +29,20 @@ export async function openSshOptions(platform: Platform, { identity, folder }: {
   const { host, port, hostKey } = await gatewayOf(platform);
   const knownHosts = join(folder, "known_hosts");
   await writeFile(knownHosts, `[${host}]:${port} ${hostKey}\n`);
-  const settings = ["StrictHostKeyChecking=yes", `UserKnownHostsFile=${knownHosts}`, "IdentitiesOnly=yes", "BatchMode=yes"];
+  const settings = [
+    "StrictHostKeyChecking=yes",
+    `UserKnownHostsFile=${knownHosts}`,
+    "IdentitiesOnly=yes",
+    "BatchMode=yes",
+  ];
   return ["-F", "none", "-p", port, "-i", identity, ...settings.flatMap((each) => ["-o", each])];
 }
 
 /** Runs `ssh` to its end. */
-export async function ssh(options: readonly string[], ...args: string[]): Promise<{ exitCode: number | null; stderr: string }> {
+export async function ssh(
+  options: readonly string[],
+  ...args: string[]
+): Promise<{ exitCode: number | null; stderr: string }> {
   const child = spawn("ssh", [...options, ...args], { stdio: ["ignore", "ignore", "pipe"] });
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
@@ -64,6 +72,26 @@ export async function localForward(
     return await accepts(port);
   }, "ssh -L that listens");
   return { port, child };
+}
+
+/** An `ssh-agent` that holds the key, at this path. It ends with the test. */
+export async function startAgent(cleanUp: CleanUp, identity: string, socket: string): Promise<string> {
+  const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
+  const ended = once(agent, "exit");
+  cleanUp.after(async () => {
+    agent.kill("SIGTERM");
+    await ended;
+  });
+  await waitFor(
+    async () =>
+      await stat(socket).then(
+        (entry) => entry.isSocket(),
+        () => false,
+      ),
+    "an SSH agent",
+  );
+  await run("ssh-add", ["-q", identity], { env: { ...process.env, SSH_AUTH_SOCK: socket } });
+  return socket;
 }
 
 async function gatewayOf(platform: Platform): Promise<{ host: string; port: string; hostKey: string }> {
