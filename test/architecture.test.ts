@@ -123,8 +123,11 @@ describe("what only one place may touch", () => {
     assert.deepEqual(usesOf(/^Math\.random$/, []), []);
   });
 
-  test("only src/main.ts reads arguments, holds the standard streams and ends the process", () => {
-    assert.deepEqual(usesOf(/^process\.(argv|exit|exitCode|stdin|stdout|stderr)$/, ["src/main.ts"]), []);
+  test("only programs (src/main.ts, the agent in sandboxes) read arguments, hold the standard streams and end the process", () => {
+    assert.deepEqual(
+      usesOf(/^process\.(argv|exit|exitCode|stdin|stdout|stderr)$/, ["src/main.ts", "src/oneoffs/agent.ts"]),
+      [],
+    );
   });
 
   test("nothing prints by console, and no module keeps a variable of its own", () => {

@@ -24,6 +24,8 @@ export interface ApiClient {
 export interface PlatformClient extends ApiClient {
   /** The API of one database, with a token of its own. `addonId` starts with `ad-`. */
   database(target: { app: string; addonId: string }): ApiClient;
+  /** The session's own token, for addresses that take it in another way than the API does. */
+  bearer(): Promise<string>;
 }
 
 interface Session {
@@ -60,6 +62,7 @@ export function createClient({
   const user = authorised({ transport, clock, openSession });
   return {
     ...user,
+    bearer: async () => (await openSession()).bearer,
     database: ({ app, addonId }) =>
       authorised({
         transport,

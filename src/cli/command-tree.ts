@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { CommandSpec } from "./command.ts";
+import type { CommandOption, CommandSpec } from "./command.ts";
 import { COMMANDS } from "./commands/all.ts";
 import { exampleLine } from "./reference.ts";
 import type { CommandLineStreams } from "./streams.ts";
@@ -63,9 +63,14 @@ function addCommand(
   command.helpGroup(`${spec.group}:`).showHelpAfterError(`       Help: tidemark ${spec.name} --help`);
   if (spec.aliases !== undefined) command.aliases([...spec.aliases]);
   for (const argument of spec.arguments ?? []) command.argument(argument.name, argument.summary);
-  for (const option of spec.options ?? []) command.option(option.flags, option.summary);
+  for (const option of spec.options ?? []) addOption(command, option);
   command.addHelpText("after", `\nExamples:\n${spec.examples.map((line) => `  $ ${exampleLine(line)}`).join("\n")}`);
   command.action(() => run(spec, { values: command.processedArgs, options: command.optsWithGlobals() }));
+}
+
+function addOption(command: Command, { flags, summary, isRepeatable }: CommandOption): void {
+  if (isRepeatable !== true) command.option(flags, summary);
+  else command.option(flags, summary, (value, earlier: readonly string[] | undefined) => [...(earlier ?? []), value]);
 }
 
 /** The parent of a command of two words (`owner reset-password`). */

@@ -10,6 +10,14 @@ import type { Transport } from "./transport.ts";
 
 export type CommandGroup = "Account" | "Apps" | "Databases" | "Backups" | "Platform";
 
+/** An option of a command. */
+export interface CommandOption {
+  readonly flags: string;
+  readonly summary: string;
+  /** It may be given several times, one value each; `call.options()` has all. */
+  readonly isRepeatable?: true;
+}
+
 /** One command: what its help says, and what it does. */
 export interface CommandSpec {
   /** Words with a space between, such as `owner reset-password`. */
@@ -22,7 +30,7 @@ export interface CommandSpec {
   readonly details?: string;
   /** In order; `<name>` is required, `[name]` not. */
   readonly arguments?: readonly { readonly name: string; readonly summary: string }[];
-  readonly options?: readonly { readonly flags: string; readonly summary: string }[];
+  readonly options?: readonly CommandOption[];
   /** Command lines without the program's name. */
   readonly examples: readonly string[];
   /** It is stopped by signals in its own way: Ctrl+C is left to it. */

@@ -174,6 +174,23 @@ interface Pages {
   readonly pagination: { readonly current_page: number; readonly total_pages: number };
 }
 
+export interface Container {
+  readonly id: string;
+  readonly label: string;
+  readonly state: string;
+  readonly command: string;
+  readonly container_size: { readonly human_name: string };
+  readonly created_at: Date;
+}
+
+export interface OneOffOperation {
+  readonly status: string;
+  readonly created_at: Date;
+  readonly finished_at: Date | null;
+  readonly error: string | null;
+  readonly start_one_off_data: { readonly attach_url: string | null };
+}
+
 const user: Decoder<User> = record<User>({ id: text, username: text, email: text });
 
 const token: Decoder<Token> = record<Token>({
@@ -450,3 +467,28 @@ export const statusReply = record<{ platform: PlatformHealth; databases: Databas
   }),
   databases: list(health),
 });
+export const containersReply = record<{ containers: Container[] }>({
+  containers: list(
+    record<Container>({
+      id: text,
+      label: text,
+      state: text,
+      command: text,
+      container_size: record<{ human_name: string }>({ human_name: text }),
+      created_at: instant,
+    }),
+  ),
+});
+export const runReply = record<{ container: { id: string; label: string } }>({
+  container: record<{ id: string; label: string }>({ id: text, label: text }),
+});
+export const oneOffOperationReply = record<{ operation: OneOffOperation }>({
+  operation: record<OneOffOperation>({
+    status: text,
+    created_at: instant,
+    finished_at: nullable(instant),
+    error: nullable(text),
+    start_one_off_data: record<{ attach_url: string | null }>({ attach_url: nullable(text) }),
+  }),
+});
+export const oneOffEndReply = record<{ exit_code: number }>({ exit_code: number });

@@ -28,6 +28,8 @@ export interface Settings {
   /** Of `TZ`; undefined when unset, and "" (which means UTC) when empty. */
   readonly timeZone: string | undefined;
   readonly coloursWanted: boolean;
+  /** What kind of terminal this is, as programs ask for it. */
+  readonly terminalType: string | undefined;
 }
 
 /** All variables that the command line reads, for its reference. */
@@ -72,5 +74,6 @@ export function readSettings(
     sshAgentSocket: read("SSH_AUTH_SOCK"),
     timeZone: environment["TZ"],
     coloursWanted: read("NO_COLOR") === undefined && environment["TERM"] !== "dumb",
+    terminalType: read("TERM"),
   };
 }

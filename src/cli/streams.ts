@@ -10,6 +10,7 @@ export type InputStream = Readable & {
 export type OutputStream = Writable & {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
 };
 
 export interface CommandLineStreams {

@@ -14,6 +14,7 @@ import * as databaseNouns from "./migrations/0008-database-nouns.ts";
 import * as sshGateway from "./migrations/0009-ssh-gateway.ts";
 import * as notifiers from "./migrations/0011-notifiers.ts";
 import * as health from "./migrations/0012-health.ts";
+import * as oneOffs from "./migrations/0010-one-offs.ts";
 import type { ControlSchema } from "./schema.ts";
 
 /** Connections of one process for all but the queue, which has its own. */
@@ -35,6 +36,7 @@ const MIGRATIONS: Record<string, Migration> = {
   "0009-ssh-gateway": sshGateway,
   "0011-notifiers": notifiers,
   "0012-health": health,
+  "0010-one-offs": oneOffs,
 };
 
 /** Where the control database is: the private one by its socket, or the URI that the operator gave. Both `pg` and the queue take it. */

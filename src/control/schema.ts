@@ -38,6 +38,7 @@ export interface ControlSchema {
   point_in_time_operations: PointInTimeOperationTable;
   notifiers: NotifierTable;
   notifier_deliveries: NotifierDeliveryTable;
+  one_offs: OneOffTable;
 }
 
 /** One row: facts of this installation. Keys are wrapped by the master key. */
@@ -414,6 +415,32 @@ export interface PointInTimeOperationTable {
   /** How fast it was, for the estimates of later ones. */
   rates: JSONColumnType<RestoreRates, string | null | undefined, string | null> | null;
   notes: JSONColumnType<string[], string | undefined>;
+}
+
+/** A one-off container. The process that runs it has the rest in memory: it ends with that process. */
+export interface OneOffTable {
+  id: ObjectId;
+  app_id: ObjectId;
+  /** Of its app, counted from 1: its label is `one-off-N`. */
+  number: number;
+  /** As it was asked for, passwords in URIs left out. */
+  command: string;
+  size: string;
+  is_detached: boolean;
+  state: Generated<"starting" | "running" | "ended">;
+  /** The machine that it runs on. */
+  host_id: string;
+  started_by: ObjectId | null;
+  created_at: Generated<Date>;
+  /** When its sandbox could be attached to, or could not be made. */
+  ready_at: Date | null;
+  ended_at: Date | null;
+  exit_code: number | null;
+  /** Why it ended, for people; null while it runs. */
+  end_reason: string | null;
+  error_code: string | null;
+  error_message: string | null;
+  error_hint: string | null;
 }
 
 export type OperationRow = Selectable<OperationTable>;

@@ -1,4 +1,5 @@
 import type { ObjectId } from "../core/ids.ts";
+import type { OneOffService } from "./one-off-service.ts";
 import type { CollaboratorService } from "./collaborator-service.ts";
 import type { KeyService } from "./key-service.ts";
 import type { VariableService } from "./variable-service.ts";
@@ -57,6 +58,7 @@ export interface Services {
   readonly logicalRestores: LogicalRestoreService;
   readonly notifiers: NotifierService;
   readonly pointInTime: PointInTimeService;
+  readonly oneOffs: OneOffService;
 }
 
 export interface IdentityService {

@@ -84,6 +84,13 @@ export const ERROR_TABLE = {
     "A program of PostgreSQL ended with an error; its last lines are in the message",
   ),
 
+  sandbox_unavailable: row(
+    "permanent",
+    409,
+    1,
+    "One-off containers can't run on this machine: bubblewrap is missing or the kernel refuses its namespaces",
+  ),
+
   // Servers and backups
   server_not_running: row("transient", 409, 1, "The database server is not running"),
   server_start_failed: row(
@@ -173,6 +180,7 @@ export const ERROR_TABLE = {
     1,
     "The restore in place that the command line waited for ended with an error; the message says which",
   ),
+  one_off_failed: row("permanent", 500, 1, "A one-off container could not start; the message says why"),
   download_incomplete: row("transient", 502, 1, "A download was cut and could not be taken up again"),
 
   // Programming mistakes

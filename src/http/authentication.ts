@@ -24,7 +24,7 @@ interface DatabaseEnv extends FaceEnv {
 }
 
 /** Names of the security schemes; `openapi.ts` describes them. */
-export type SecurityScheme = "userToken" | "apiToken" | "password" | "databaseToken" | "session";
+export type SecurityScheme = "userToken" | "apiToken" | "password" | "databaseToken" | "session" | "sessionAsPassword";
 
 /** What authentication reads of a request, whatever its route adds. */
 type Asked = Pick<Context<FaceEnv>, "req" | "env" | "var">;
@@ -101,6 +101,17 @@ export const bySession = {
     c.set("session", found.session);
     c.set("sessionSecret", found.secret);
     await next();
+  }),
+};
+
+/** Spread into a route that follows an attach address: opened by a user's JWT, sent as the password of an empty user name or as a bearer token. */
+export const bySessionAsPassword = {
+  security: requirement("sessionAsPassword", "userToken"),
+  middleware: createMiddleware<UserEnv>(async (c, next) => {
+    const credentials = readCredentials(c);
+    if (credentials?.kind !== "apiToken") return await byUser.middleware(c, next);
+    c.set("principal", from(c, await c.var.face.services.identity.authenticateJwt(credentials.secret)));
+    return await next();
   }),
 };
 

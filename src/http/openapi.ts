@@ -11,6 +11,11 @@ const SECURITY_SCHEMES: Record<SecurityScheme, SchemeDescription> = {
   userToken: { type: "http", scheme: "bearer", description: "A user's JWT of one hour, from /v1/tokens/exchange" },
   apiToken: { type: "http", scheme: "basic", description: "Empty user name; the API token is the password" },
   password: { type: "http", scheme: "basic", description: "User name or e-mail address, and password" },
+  sessionAsPassword: {
+    type: "http",
+    scheme: "basic",
+    description: "Empty user name; the user's JWT of one hour is the password",
+  },
   databaseToken: { type: "http", scheme: "bearer", description: "An addon's token, which opens that database alone" },
   session: {
     type: "apiKey",

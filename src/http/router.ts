@@ -17,6 +17,9 @@ import { emptyRouter, registerRoutes } from "./routes.ts";
 /** A request id of ours is a UUID; one that a client or proxy chose may be somewhat longer. */
 const MAX_REQUEST_ID_CHARS = 100;
 
+/** Addresses that take files: they read as they store, and have a limit of their own. */
+const STREAMED_BODY = /^\/attach\/[^/]+\/files$/;
+
 /** All routes behind the middleware that every request passes: id, log, headers, limits, and errors as JSON. */
 export function createRouter(face: HttpFace): Router {
   const router = emptyRouter();
@@ -80,7 +83,7 @@ function limitBody(maxBodyBytes: number) {
     },
   });
   return createMiddleware<FaceEnv>((c, next) =>
-    c.req.method === "GET" || c.req.method === "HEAD" ? next() : limit(c, next),
+    c.req.method === "GET" || c.req.method === "HEAD" || STREAMED_BODY.test(c.req.path) ? next() : limit(c, next),
   );
 }
 

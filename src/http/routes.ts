@@ -2,6 +2,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { registerAddonProviders } from "./addon-providers.ts";
 import { registerAddons } from "./addons.ts";
 import { registerApps } from "./apps.ts";
+import { registerAttachments } from "./attachments.ts";
 import { registerBackupRetention } from "./backup-retention.ts";
 import { registerBackups } from "./backups.ts";
 import { registerCollaborators } from "./collaborators.ts";
@@ -17,6 +18,7 @@ import { registerKeys } from "./keys.ts";
 import { registerNotificationPlatforms } from "./notification-platforms.ts";
 import { registerNotifiers } from "./notifiers.ts";
 import { registerMaintenances } from "./maintenances.ts";
+import { registerOneOffs } from "./one-offs.ts";
 import { registerPeriodicBackups } from "./periodic-backups.ts";
 import { registerPlanChanges } from "./plan-changes.ts";
 import { registerPointInTime } from "./point-in-time.ts";
@@ -68,4 +70,6 @@ export function registerRoutes(router: Router): void {
   registerDownloads(router);
   registerNotificationPlatforms(router);
   registerNotifiers(router);
+  registerOneOffs(router);
+  registerAttachments(router);
 }

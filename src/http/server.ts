@@ -7,6 +7,7 @@ import type { Duplex } from "node:stream";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { assert } from "../core/assert.ts";
 import { asTidemarkError, systemErrorCode, TidemarkError } from "../core/errors.ts";
+import { acceptAttachments } from "./attach-connection.ts";
 import type { HttpFace } from "./context.ts";
 import type { DashboardFiles } from "./dashboard-files.ts";
 import { errorReply } from "./error-reply.ts";
@@ -64,13 +65,14 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     autoCleanupIncoming: false,
   });
   answerRequests(server, listener);
+  const endAttachments = acceptAttachments(server, face);
   await listen(server, options);
   // Accepting can fail for want of file descriptors: that connection is lost, the server goes on.
   server.on("error", (error) => face.logger.error({ err: error }, "Cannot take a connection"));
   const address = server.address();
   assert(typeof address === "object" && address !== null, "a server that listens on TCP has an address");
   let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => (closing ??= drain(server, options));
+  const close = (): Promise<void> => (closing ??= drain(server, { ...options, endAttachments }));
   return { port: address.port, close };
 }
 
@@ -135,18 +137,27 @@ async function listen(server: Server, { bind, port }: HttpServerOptions): Promis
 
 const REASONS = { EADDRINUSE: "another program does", EACCES: "this user may not" } as const;
 
-async function drain(server: Server, { clock, drainMs }: HttpServerOptions): Promise<void> {
+async function drain(
+  server: Server,
+  { clock, drainMs, endAttachments }: HttpServerOptions & { readonly endAttachments: () => void },
+): Promise<void> {
   const closed = once(server, "close");
   server.close();
   server.closeIdleConnections();
   const finished = new AbortController();
   const cut = clock.sleep(drainMs ?? DEFAULT_DRAIN_MS, finished.signal).then(
-    () => server.closeAllConnections(),
+    () => cutConnections(server, endAttachments),
     () => undefined,
   );
   await closed;
   finished.abort();
   await cut;
+}
+
+/** Attached clients have left HTTP: the server doesn't cut them as its own any more, and waits for them all the same. */
+function cutConnections(server: Server, endAttachments: () => void): void {
+  server.closeAllConnections();
+  endAttachments();
 }
 
 /** What never reached a route: the request line or the Host header makes no address. Anything else here is a mistake of ours. */

@@ -36,6 +36,7 @@ import { ensureLocalLogin, ensureOwner } from "./logins.ts";
 import { findMachine, type Machine } from "./machine.ts";
 import { leaseOwner, leaseOwnerPrefix, openControl } from "./open-control.ts";
 import { openPlatformRepository, openSecrets } from "./safekeeping.ts";
+import { openOneOffs } from "./one-offs.ts";
 import type { ServeOptions } from "./options.ts";
 import { createServices, createTunnels } from "./services.ts";
 import { checkSshPort, startSshGateway } from "./ssh-gateway.ts";
@@ -109,11 +110,13 @@ async function startControlServer(stack: AsyncDisposableStack, running: Running)
 async function startRoles(stack: AsyncDisposableStack, running: Running, context: ControlContext): Promise<void> {
   const { config, clock, roles, secrets, home, machine, say } = running;
   const keys = await openPlatformKeys(context.database, { secrets, clock, withSample: config.sample });
+  const oneOffs = await openOneOffs(context, running);
   const services = createServices(context, {
     keys,
     config,
     openArchive: archiveOpener(context, running.repository),
     socketFolder: machine.runtimeFolder,
+    oneOffs,
   });
   const url = config.publicUrl;
   const firstLogin = await ensureOwner(context.database, { home: home.folder, clock, url });
@@ -121,6 +124,8 @@ async function startRoles(stack: AsyncDisposableStack, running: Running, context
   const hostKey = await openSshHostKey(context.database, { secrets, generate: generateHostKey });
   let state: PlatformState = "starting";
   if (roles.has("api")) await startApi(stack, running, { services, state: () => state, sshHostKey: hostKey.publicKey });
+  // Before the API is closed: whoever is attached sees the end, and its connection ends.
+  stack.defer(() => oneOffs.close());
   const host = roles.has("host") ? await startDatabaseHost(stack, running, context) : undefined;
   if (roles.has("scheduler")) {
     const scheduler = new Scheduler(context);
@@ -278,5 +283,6 @@ function guardServices(services: Services): Services {
     health: guardService(services.health),
     logicalRestores: guardService(services.logicalRestores),
     notifiers: guardService(services.notifiers),
+    oneOffs: guardService(services.oneOffs),
   };
 }

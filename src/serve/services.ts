@@ -23,6 +23,7 @@ import { createTunnelService } from "../control/tunnels.ts";
 import type { TunnelService } from "../control/tunnel-service.ts";
 import { createSecondFactorService } from "../control/second-factors.ts";
 import { createSessionService } from "../control/sessions.ts";
+import type { OneOffService } from "../control/one-off-service.ts";
 import type { Services } from "../control/services.ts";
 
 /** Everything that the faces may ask for. */
@@ -33,12 +34,14 @@ export function createServices(
     config,
     openArchive,
     socketFolder,
+    oneOffs,
   }: {
     keys: PlatformKeys;
     config: ServeConfig;
     openArchive: OpenArchive;
     /** Of the servers of this machine. */
     socketFolder: string;
+    oneOffs: OneOffService;
   },
 ): Services {
   const jwtKey = { clock: context.clock, secret: keys.jwtKey };
@@ -63,6 +66,7 @@ export function createServices(
     health: createHealthService({ ...context, startedAt: context.clock.now() }),
     logicalRestores: createLogicalRestoreService(context),
     pointInTime: createPointInTimeService(context),
+    oneOffs,
   };
 }
 

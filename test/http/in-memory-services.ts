@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { PassThrough } from "node:stream";
 import type { Collaborator } from "../../src/control/collaborator-service.ts";
 import type { AuditedEvent } from "../../src/control/event-service.ts";
 import type { DatabaseHealth } from "../../src/control/health-service.ts";
@@ -7,6 +8,7 @@ import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../
 import { NOTIFICATION_PLATFORMS } from "../../src/control/notification-platforms.ts";
 import type { Delivery, Notifier } from "../../src/control/notifier-service.ts";
 import type { PlanChange } from "../../src/control/database-services.ts";
+import type { OneOff } from "../../src/control/one-off-service.ts";
 import type { DatabaseCaller, Download, Services } from "../../src/control/services.ts";
 import { inMemoryDatabaseNouns } from "./in-memory-database-nouns.ts";
 import type { SshKey } from "../../src/control/key-service.ts";
@@ -123,6 +125,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     maintenances,
     databaseUsers,
     pointInTime,
+    oneOffs,
     // One a line.
     events,
     notifiers,
@@ -675,3 +678,68 @@ function addonId(text: string): AddonId {
   if (!isAddonId(text)) throw new Error(`"${text}" is no addon id`);
   return text;
 }
+
+/** Of the attach address of the one-off container. */
+export const ATTACH_REFERENCE = "0193512a0000ffffffffffff-secret";
+
+const oneOff: OneOff = {
+  id: objectId("0193512a0000ffffffffffff"),
+  appId: APP_ID,
+  label: "one-off-12",
+  command: "bash",
+  size: "M",
+  isDetached: false,
+  state: "running",
+  createdAt: AT,
+  readyAt: AT,
+  exitCode: null,
+  error: null,
+  attachUrl: `http://127.0.0.1:8420/attach/${ATTACH_REFERENCE}`,
+};
+const knownReference = (reference: string): void => known(reference === ATTACH_REFERENCE, "attach address");
+
+/** Its terminal gives back what is typed, and ends with the input's last byte. */
+const oneOffs: Services["oneOffs"] = {
+  run: async (_principal, name, { command, isDetached }) => {
+    knownApp(name);
+    return { ...oneOff, command, isDetached, state: "starting", readyAt: null, attachUrl: null };
+  },
+  list: async (_principal, name) => {
+    knownApp(name);
+    return [oneOff];
+  },
+  show: async (_principal, name, id) => {
+    knownApp(name);
+    known(id === oneOff.id, "operation");
+    return oneOff;
+  },
+  stop: async (_principal, name, word) => {
+    knownApp(name);
+    known(word === oneOff.id || word === oneOff.label, "container");
+  },
+  attach: async (_principal, reference) => {
+    knownReference(reference);
+    const output = new PassThrough();
+    const input = new PassThrough();
+    input.on("data", (chunk: Buffer) => {
+      output.write(chunk);
+      if (chunk.at(-1) === 4) output.end();
+    });
+    return {
+      input,
+      output,
+      begin: () => void output.write("ready "),
+      noteActivity: () => undefined,
+      leave: () => undefined,
+    };
+  },
+  upload: async (_principal, reference, openFile) => {
+    knownReference(reference);
+    for await (const chunk of (await openFile()).bytes) void chunk;
+  },
+  resize: async (_principal, reference) => knownReference(reference),
+  wait: async (_principal, reference) => {
+    knownReference(reference);
+    return { exitCode: 3, wasInactive: false };
+  },
+};

@@ -58,6 +58,9 @@ describe("bad input to a real platform", () => {
       provider: "postgresql",
       user: "reporting",
       maintenance: "000000000000000000000000",
+      operation: "69230c1fa7b8c9d0e1f2a3b4",
+      container: "one-off-1",
+      reference: `69230c1fa7b8c9d0e1f2a3b4-${"a".repeat(32)}`,
     };
     const jwt = await platform.ownerJwt();
     authorizations = {
@@ -219,7 +222,9 @@ describe("bad input to a real platform", () => {
 
   test("every command refuses odd arguments in the same way", async () => {
     const odd = ["\u0000", "🐘", "a/../b", "x".repeat(5000), "--", "%00"];
-    for (const spec of COMMANDS.filter((each) => each.arguments?.[0]?.name.startsWith("<") === true)) {
+    // What `run` is given are another program's words, and its exit code is that program's.
+    const withArgument = COMMANDS.filter(({ name }) => name !== "run");
+    for (const spec of withArgument.filter((each) => each.arguments?.[0]?.name.startsWith("<") === true)) {
       for (const value of odd) {
         const values = (spec.arguments ?? []).map(() => value);
         const argv = ["-a", "shop", "--addon", "postgresql", ...spec.name.split(" "), ...values];

@@ -108,6 +108,9 @@ describe("two users of a platform", () => {
             backup: owned.backupId,
             restore: owned.restoreId,
             id: owned.tokenId,
+            operation: owned.backupId,
+            container: "one-off-1",
+            reference: `${owned.backupId}-${"a".repeat(32)}`,
           });
           // An unknown provider would be a 404 of its own.
           const body = route.path.endsWith("/addons") ? { addon: NEW_ADDON } : bodyOf(route.bodySchema);

@@ -20,6 +20,7 @@ import { collaboratorsUpdate } from "./collaborators-update.ts";
 import { backupsRestore } from "./backups-restore.ts";
 import { backupsRestores } from "./backups-restores.ts";
 import { backupsRestoresCancel } from "./backups-restores-cancel.ts";
+import { bash } from "./bash.ts";
 import { create } from "./create.ts";
 import { addonsConfig } from "./addons-config.ts";
 import { databaseDisableFeature } from "./database-disable-feature.ts";
@@ -54,12 +55,16 @@ import { notifiersTest } from "./notifiers-test.ts";
 import { notifiersDeliveries } from "./notifiers-deliveries.ts";
 import { notificationPlatforms } from "./notification-platforms.ts";
 import { eventTypes } from "./event-types.ts";
+import { oneOffStop } from "./one-off-stop.ts";
 import { ownerResetPassword } from "./owner-reset-password.ts";
+import { pgsqlConsole } from "./pgsql-console.ts";
+import { ps } from "./ps.ts";
 import { regions } from "./regions.ts";
 import { repositoryRebuild } from "./repository-rebuild.ts";
 import { repositoryVerify } from "./repository-verify.ts";
 import { restore } from "./restore.ts";
 import { retentionPreview } from "./retention-preview.ts";
+import { run } from "./run.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
 import { timeline } from "./timeline.ts";
@@ -115,6 +120,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   notifiersDeliveries,
   notificationPlatforms,
   eventTypes,
+  run,
+  bash,
+  ps,
+  oneOffStop,
   addons,
   addonsList,
   addonsPlans,
@@ -131,6 +140,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   databaseDisableFeature,
   databaseMaintenanceList,
   databaseMaintenanceInfo,
+  pgsqlConsole,
   backups,
   backupsConfig,
   backupsCreate,
