@@ -8,6 +8,11 @@ export interface User {
   readonly email: string;
 }
 
+export interface ListedUser extends User {
+  readonly platform_owner: boolean;
+  readonly two_factor: boolean;
+}
+
 export interface Token {
   readonly id: string;
   readonly name: string;
@@ -377,6 +382,9 @@ export const begunSecondFactorReply = record<{ tfa: { uri: string; secret: strin
 });
 export const confirmedSecondFactorReply = record<{ tfa: { codes: string[] } }>({
   tfa: record<{ codes: string[] }>({ codes: list(text) }),
+});
+export const usersReply = record<{ users: ListedUser[] }>({
+  users: list(record<ListedUser>({ id: text, username: text, email: text, platform_owner: flag, two_factor: flag })),
 });
 export const variablesReply = record<{ variables: Variable[] }>({
   variables: list(record<Variable>({ id: text, name: text, value: text })),

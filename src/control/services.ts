@@ -3,6 +3,7 @@ import type { OneOffService } from "./one-off-service.ts";
 import type { CollaboratorService } from "./collaborator-service.ts";
 import type { KeyService } from "./key-service.ts";
 import type { VariableService } from "./variable-service.ts";
+import type { UsersService } from "./users-service.ts";
 import type { SecondFactorService } from "./second-factor-service.ts";
 import type { SessionService } from "./session-service.ts";
 import type {
@@ -41,6 +42,7 @@ export type { DatabaseCaller } from "./model.ts";
 export interface Services {
   readonly identity: IdentityService;
   readonly sessions: SessionService;
+  readonly users: UsersService;
   readonly keys: KeyService;
   readonly secondFactors: SecondFactorService;
   readonly apps: AppService;

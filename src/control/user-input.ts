@@ -36,15 +36,38 @@ export function readNewUser(input: { username: string; email: string; fullname: 
       "must be 2 to 32 characters: lower-case letters, digits and hyphens, beginning with a letter",
     ];
   }
-  if (!isEmail(input.email)) fields["email"] = ["is not an e-mail address"];
-  if (input.fullname.length > FULLNAME_CHARACTERS_MAX || CONTROL_CHARACTERS.test(input.fullname)) {
+  refuse({ ...fields, ...wrongAccountFields(input) });
+  return input;
+}
+
+/** Checks what is given; `invalid_fields` says every field that is wrong. */
+export function readAccountChange<Change extends Parameters<typeof wrongAccountFields>[0]>(change: Change): Change {
+  refuse(wrongAccountFields(change));
+  return change;
+}
+
+function wrongAccountFields({
+  email,
+  fullname,
+  password,
+}: {
+  readonly email?: string | undefined;
+  readonly fullname?: string | undefined;
+  readonly password?: string | undefined;
+}): Fields {
+  const fields: Fields = {};
+  if (email !== undefined && !isEmail(email)) fields["email"] = ["is not an e-mail address"];
+  if (fullname !== undefined && (fullname.length > FULLNAME_CHARACTERS_MAX || CONTROL_CHARACTERS.test(fullname))) {
     fields["fullname"] = [`must be ${FULLNAME_CHARACTERS_MAX} characters at most, without control characters`];
   }
-  if (input.password.length < PASSWORD_CHARACTERS_MIN || input.password.length > PASSWORD_CHARACTERS_MAX) {
+  if (password !== undefined && !isPassword(password)) {
     fields["password"] = [`must be ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters`];
   }
-  refuse(fields);
-  return input;
+  return fields;
+}
+
+function isPassword(text: string): boolean {
+  return text.length >= PASSWORD_CHARACTERS_MIN && text.length <= PASSWORD_CHARACTERS_MAX;
 }
 
 export function isEmail(text: string): boolean {

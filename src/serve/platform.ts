@@ -266,6 +266,7 @@ function guardServices(services: Services): Services {
   return {
     identity: guardService(services.identity),
     sessions: guardService(services.sessions),
+    users: guardService(services.users),
     keys: guardService(services.keys),
     secondFactors: guardService(services.secondFactors),
     apps: guardService(services.apps),

@@ -1,4 +1,5 @@
 import type { ServeConfig } from "../config.ts";
+import { createUsersService } from "../control/accounts.ts";
 import { createAddonService } from "../control/addons.ts";
 import { createAppService } from "../control/apps.ts";
 import { createBackupService, type OpenArchive } from "../control/backups.ts";
@@ -50,6 +51,7 @@ export function createServices(
     identity: createIdentityService({ ...context, jwtKey }),
     sessions: createSessionService(context),
     secondFactors: createSecondFactorService(context),
+    users: createUsersService(context),
     keys: createKeyService(context),
     apps: createAppService(context),
     variables: createVariableService(context),

@@ -326,3 +326,18 @@ test("two-factor and its commands show the secret and the recovery codes", async
   const wrong = await runCli(["two-factor-disable", "1"], { environment });
   assert.deepEqual([wrong.exitCode, wrong.stdout], [1, ""]);
 });
+
+test("users lists them, users-reset and users-remove take a name, password reads two lines", async () => {
+  assert.match(await print(["users"]), /\| alice\s+\| alice@example\.com \| owner \| disabled\s+\|/);
+  assert.match(
+    await print(["users-reset", "ALICE", "--generate-password"]),
+    /^-----> User alice has a new password, and no second factor\n       Password: \w{24}\n/,
+  );
+  assert.equal(await print(["users-remove", "alice@example.com"]), "-----> User alice has been removed\n");
+  assert.equal(
+    await print(["password", "--password-stdin"], "old one\nnew one\n"),
+    "-----> Your password has been changed\n",
+  );
+  const unknown = await runCli(["users-remove", "nobody"], { environment });
+  assert.match(unknown.stderr, /^ !     There is no user "nobody"\n/);
+});

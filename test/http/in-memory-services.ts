@@ -111,6 +111,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
   return {
     identity,
     sessions,
+    users,
     keys,
     secondFactors,
     apps,
@@ -184,6 +185,20 @@ const secondFactors: Services["secondFactors"] = {
   disable: async (_principal, attempt) => {
     if (attempt !== "123456") throw new TidemarkError("invalid_fields", "Wrong", { fields: { attempt: ["is wrong"] } });
   },
+};
+
+const users: Services["users"] = {
+  list: async () => [{ ...user, hasSecondFactor: false }],
+  changeAccount: async (_principal, { email, fullname }) => ({
+    ...user,
+    email: email ?? user.email,
+    fullname: fullname ?? user.fullname,
+  }),
+  reset: async (_principal, id) => {
+    known(id === user.id, "user");
+    return user;
+  },
+  remove: async (_principal, id) => known(id === user.id, "user"),
 };
 
 const key: SshKey = {

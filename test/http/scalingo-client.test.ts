@@ -30,9 +30,43 @@ describe("the scalingo package", () => {
     await client.Apps.destroy("my-app", "my-app");
   });
 
-  test("reads variables", async () => {
+  test("reads, sets and removes variables", async () => {
     const names = (await client.Environment.for("my-app")).map(({ name }) => name);
-    assert.deepEqual(names, ["DATABASE_URL", "SCALINGO_POSTGRESQL_URL"]);
+    assert.deepEqual(names, ["DATABASE_URL", "SCALINGO_POSTGRESQL_URL", "MODE"]);
+    const changes = [{ name: "MODE", value: "slow" }];
+    assert.equal((await client.Environment.bulkUpdate("my-app", changes))[0]?.value, "slow");
+    assert.equal((await client.Environment.create("my-app", { name: "NEW", value: "1" })).name, "NEW");
+    assert.equal((await client.Environment.update("my-app", "v3", "fast")).value, "fast");
+    await client.Environment.destroy("my-app", "v3");
+    await client.Environment.bulkDestroy("my-app", ["v3"]);
+  });
+
+  test("lists, invites, changes and removes collaborators, accepts an invitation, and gives an app away", async () => {
+    const [member] = await client.Collaborators.for("my-app");
+    assert.deepEqual([member?.username, member?.status, member?.is_limited], ["bob", "accepted", false]);
+    const invited = await client.Collaborators.invite("my-app", "new@example.com");
+    assert.match(invited.invitation_link, /\/invitations\/token$/);
+    const id = member?.id ?? "";
+    assert.equal((await client.Collaborators.update("my-app", id, { is_limited: true })).is_limited, true);
+    await client.Collaborators.destroy("my-app", id);
+    await client.Collaborators.inviteAccept("token");
+    assert.equal((await client.Apps.transfer("my-app", "my-app", "bob@example.com")).id, APP_ID);
+  });
+
+  test("lists, adds, shows and removes SSH keys", async () => {
+    const [key] = await client.Keys.all();
+    const id = key?.id ?? "";
+    assert.equal((await client.Keys.show(id)).name, "laptop");
+    assert.equal((await client.Keys.create("desk", "ssh-ed25519 AAAA desk")).name, "desk");
+    await client.Keys.destroy(id);
+  });
+
+  test("begins, confirms and disables a second factor", async () => {
+    const factor = client.TwoFactorAuth;
+    assert.equal((await factor.status()).enabled, false);
+    assert.match((await factor.initiate()).uri, /^otpauth:/);
+    assert.deepEqual((await factor.validate(123456)).codes, ["abcd-efgh-jkmn-pqrs"]);
+    assert.equal((await factor.disable(123456)).enabled, false);
   });
 
   test("lists providers without credentials; lists, makes, finds and removes addons", async () => {

@@ -76,6 +76,10 @@ import { twoFactor } from "./two-factor.ts";
 import { twoFactorConfirm } from "./two-factor-confirm.ts";
 import { twoFactorDisable } from "./two-factor-disable.ts";
 import { twoFactorEnable } from "./two-factor-enable.ts";
+import { password } from "./password.ts";
+import { users } from "./users.ts";
+import { usersRemove } from "./users-remove.ts";
+import { usersReset } from "./users-reset.ts";
 import { usersCreate } from "./users-create.ts";
 import { whoami } from "./whoami.ts";
 
@@ -92,11 +96,15 @@ export const COMMANDS: readonly CommandSpec[] = [
   keys,
   keysAdd,
   keysRemove,
+  password,
   twoFactor,
   twoFactorEnable,
   twoFactorConfirm,
   twoFactorDisable,
+  users,
   usersCreate,
+  usersReset,
+  usersRemove,
   userTimeline,
   apps,
   create,

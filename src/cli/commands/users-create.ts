@@ -1,10 +1,7 @@
-import { randomText } from "../../core/random.ts";
 import { TidemarkError } from "../../core/errors.ts";
-import type { CommandCall, CommandSpec } from "../command.ts";
+import type { CommandSpec } from "../command.ts";
+import { choosePassword, sayGeneratedPassword } from "../new-password.ts";
 import { userReply } from "../replies.ts";
-
-/** 24 characters of 62: 142 bits. */
-const GENERATED_PASSWORD_LENGTH = 24;
 
 export const usersCreate: CommandSpec = {
   name: "users-create",
@@ -24,26 +21,11 @@ export const usersCreate: CommandSpec = {
     const email = call.option("email");
     if (email === undefined) throw new TidemarkError("usage", "An e-mail address is needed: --email ADDRESS");
     const client = await call.connect();
-    const password = await choosePassword(call);
+    const password = await choosePassword(call, "Password of the new user: ");
     const user = { username: call.argument(0), email, password };
     const { value, body } = await client.post("/v1/users", { user }, userReply);
     call.output.status(`User ${value.user.username} has been created`);
-    if (call.flag("generate-password")) {
-      call.output.info(`Password: ${password}`);
-      call.output.warning("It is shown this once only: keep it in a safe place");
-      // The platform never repeats a password; with --json it would be lost otherwise.
-      if (call.json) call.streams.stderr.write(`Password: ${password}\n`);
-    }
+    sayGeneratedPassword(call, password);
     call.output.json(body);
   },
 };
-
-async function choosePassword(call: CommandCall): Promise<string> {
-  if (call.flag("generate-password")) return randomText(GENERATED_PASSWORD_LENGTH);
-  if (call.flag("password-stdin")) return call.prompt.readSecretLine();
-  const insteadOf = "--password-stdin or --generate-password";
-  const password = await call.prompt.askSecret("Password of the new user: ", { insteadOf });
-  const repeated = await call.prompt.askSecret("Once more: ", { insteadOf });
-  if (password !== repeated) throw new TidemarkError("usage", "The two passwords are not the same");
-  return password;
-}
