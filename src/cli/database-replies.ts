@@ -38,6 +38,7 @@ export const maintenancesReply = record<{ maintenance: Maintenance[]; meta: Page
     pagination: record<Pages["pagination"]>({ current_page: number, total_pages: number }),
   }),
 });
+export const logLinkReply = record<{ url: string }>({ url: text });
 export const featureReply = record<{ name: string; status: string; message: string }>({
   name: text,
   status: text,

@@ -7,6 +7,7 @@ import type { UsersService } from "./users-service.ts";
 import type { SecondFactorService } from "./second-factor-service.ts";
 import type { SessionService } from "./session-service.ts";
 import type {
+  DatabaseLogService,
   DatabaseUserService,
   FeatureService,
   MaintenanceService,
@@ -55,6 +56,7 @@ export interface Services {
   readonly features: FeatureService;
   readonly maintenances: MaintenanceService;
   readonly databaseUsers: DatabaseUserService;
+  readonly databaseLogs: DatabaseLogService;
   readonly events: EventService;
   readonly health: HealthService;
   readonly logicalRestores: LogicalRestoreService;

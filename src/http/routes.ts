@@ -9,6 +9,7 @@ import { registerCollaborators } from "./collaborators.ts";
 import type { FaceEnv, Router } from "./context.ts";
 import { registerDatabaseFeatures } from "./database-features.ts";
 import { registerDatabases } from "./databases.ts";
+import { registerDatabaseLogs } from "./database-logs.ts";
 import { registerDatabaseUsers } from "./database-users.ts";
 import { registerDownloads } from "./downloads.ts";
 import { registerEvents } from "./events.ts";
@@ -62,6 +63,7 @@ export function registerRoutes(router: Router): void {
   registerDatabases(router);
   registerRecoveryWindow(router);
   registerDatabaseFeatures(router);
+  registerDatabaseLogs(router);
   registerDatabaseUsers(router);
   registerMaintenances(router);
   registerPointInTime(router);

@@ -11,6 +11,7 @@ import { acceptAttachments } from "./attach-connection.ts";
 import type { HttpFace } from "./context.ts";
 import type { DashboardFiles } from "./dashboard-files.ts";
 import { errorReply } from "./error-reply.ts";
+import { isLogStream, serveLogStreams } from "./log-streams.ts";
 import { createRouter } from "./router.ts";
 import { discardUnreadBody } from "./unread-body.ts";
 
@@ -66,13 +67,16 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   });
   answerRequests(server, listener);
   const endAttachments = acceptAttachments(server, face);
+  const streams = new AbortController();
+  serveLogStreams(server, face, streams.signal);
   await listen(server, options);
   // Accepting can fail for want of file descriptors: that connection is lost, the server goes on.
   server.on("error", (error) => face.logger.error({ err: error }, "Cannot take a connection"));
   const address = server.address();
   assert(typeof address === "object" && address !== null, "a server that listens on TCP has an address");
   let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => (closing ??= drain(server, { ...options, endAttachments }));
+  const endStreams = () => streams.abort();
+  const close = (): Promise<void> => (closing ??= drain(server, { ...options, endAttachments, endStreams }));
   return { port: address.port, close };
 }
 
@@ -83,6 +87,7 @@ function makeServer({ tls }: HttpServerOptions): Server {
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     // A download may pause as long as its reader likes; a reader that vanished is found by TCP's own probes.
     keepAlive: true,
+    shouldUpgradeCallback: isLogStream,
   };
   try {
     const server = tls === undefined ? createPlainServer(limits) : createTlsServer({ ...limits, ...tls });
@@ -139,11 +144,17 @@ const REASONS = { EADDRINUSE: "another program does", EACCES: "this user may not
 
 async function drain(
   server: Server,
-  { clock, drainMs, endAttachments }: HttpServerOptions & { readonly endAttachments: () => void },
+  {
+    clock,
+    drainMs,
+    endAttachments,
+    endStreams,
+  }: HttpServerOptions & { readonly endAttachments: () => void; readonly endStreams: () => void },
 ): Promise<void> {
   const closed = once(server, "close");
   server.close();
   server.closeIdleConnections();
+  endStreams();
   const finished = new AbortController();
   const cut = clock.sleep(drainMs ?? DEFAULT_DRAIN_MS, finished.signal).then(
     () => cutConnections(server, endAttachments),

@@ -13,7 +13,7 @@ import { listDataFolders, pointAtDataFolder } from "./data-folders.ts";
 import { BACKUP_ROLE, type ManagedPasswords, REPLICATION_ROLE, provisionRoles } from "./managed-roles.ts";
 import { prepareRuntimeFolder } from "./runtime-folder.ts";
 import { findServer, reloadServer, startServer, stopServer } from "./server.ts";
-import { type ServerDefinition, superuserConnection } from "./server-definition.ts";
+import { logFile, type ServerDefinition, superuserConnection } from "./server-definition.ts";
 import { makePassage } from "./server-files.ts";
 import { initServer } from "./server-init.ts";
 import { serverSettings, type WalProtection } from "./server-settings.ts";
@@ -277,6 +277,11 @@ function socketOf(host: ManagedHost, database: ManagedDatabase): Pick<Connection
 }
 
 /** Where all that the database has on this machine lies. */
+/** Where the server of this addon logs. */
+export function databaseLogFile(home: string, addonId: string): string {
+  return logFile({ folder: managedFolder({ home }, { addonId }) });
+}
+
 export function managedFolder(host: Pick<ManagedHost, "home">, database: Pick<ManagedDatabase, "addonId">): string {
   return join(host.home, "databases", database.addonId);
 }

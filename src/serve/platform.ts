@@ -22,7 +22,7 @@ import { readDashboard } from "../http/dashboard-files.ts";
 import { createHttpServer } from "../http/server.ts";
 import { openAuthority } from "../instances/authority.ts";
 import { openControlServer, supervisedControlServer } from "../instances/control-server.ts";
-import type { ManagedHost } from "../instances/managed-database.ts";
+import { databaseLogFile, type ManagedHost } from "../instances/managed-database.ts";
 import { isPortFree } from "../instances/ports.ts";
 import { prepareRuntimeFolder, removeRuntimeFolder } from "../instances/runtime-folder.ts";
 import { checkReachable, findServiceUser, type ServiceUser } from "../instances/service-user.ts";
@@ -117,6 +117,7 @@ async function startRoles(stack: AsyncDisposableStack, running: Running, context
     openArchive: archiveOpener(context, running.repository),
     socketFolder: machine.runtimeFolder,
     oneOffs,
+    logFileOf: (addonId) => databaseLogFile(home.folder, addonId),
   });
   const url = config.publicUrl;
   const firstLogin = await ensureOwner(context.database, { home: home.folder, clock, url });
@@ -280,6 +281,7 @@ function guardServices(services: Services): Services {
     features: guardService(services.features),
     maintenances: guardService(services.maintenances),
     databaseUsers: guardService(services.databaseUsers),
+    databaseLogs: guardService(services.databaseLogs),
     events: guardService(services.events),
     health: guardService(services.health),
     logicalRestores: guardService(services.logicalRestores),

@@ -8,6 +8,7 @@ import { createVariableService } from "../control/app-variables.ts";
 import type { ControlContext } from "../control/context.ts";
 import { createFeatureService } from "../control/database-features.ts";
 import { createDatabaseService } from "../control/databases.ts";
+import { createDatabaseLogService, type LogPlace } from "../control/database-logs.ts";
 import { createDatabaseUserService } from "../control/database-users.ts";
 import { createDownloadLinks } from "../control/download-links.ts";
 import { createEventService } from "../control/event-pages.ts";
@@ -36,6 +37,7 @@ export function createServices(
     openArchive,
     socketFolder,
     oneOffs,
+    logFileOf,
   }: {
     keys: PlatformKeys;
     config: ServeConfig;
@@ -43,6 +45,7 @@ export function createServices(
     /** Of the servers of this machine. */
     socketFolder: string;
     oneOffs: OneOffService;
+    logFileOf: LogPlace["logFileOf"];
   },
 ): Services {
   const jwtKey = { clock: context.clock, secret: keys.jwtKey };
@@ -63,6 +66,7 @@ export function createServices(
     planChanges: createPlanChangeService(context),
     features: createFeatureService({ ...context, databaseBind: config.databaseBind }),
     maintenances: createMaintenanceService(context),
+    databaseLogs: createDatabaseLogService(context, { key: keys.urlKey, publicUrl: config.publicUrl, logFileOf }),
     databaseUsers: createDatabaseUserService({ ...context, socketFolder }),
     events: createEventService(context),
     health: createHealthService({ ...context, startedAt: context.clock.now() }),

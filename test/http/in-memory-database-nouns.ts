@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { DatabaseUser, Maintenance } from "../../src/control/database-services.ts";
 import type { Services } from "../../src/control/services.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
@@ -18,11 +19,12 @@ export function inMemoryDatabaseNouns({
   /** Throws `not_found` unless it is true. */
   known: (ok: boolean, what: string) => void;
   knownAddon: (id: string) => void;
-}): Pick<Services, "features" | "maintenances" | "databaseUsers"> {
+}): Pick<Services, "features" | "maintenances" | "databaseUsers" | "databaseLogs"> {
   return {
     features: features(knownAddon),
     maintenances: maintenances({ addonId, at, known, knownAddon }),
     databaseUsers: databaseUsers({ known, knownAddon }),
+    databaseLogs: databaseLogs({ addonId, knownAddon }),
   };
 }
 
@@ -72,6 +74,34 @@ function maintenances({
       return maintenance;
     },
     setWindow: async (_caller, id) => knownAddon(id),
+  };
+}
+
+export const LOG_TOKEN = "good-token";
+export const LOG_LINES = ["one", "two", "three"].map(
+  (text) => `2026-11-22 17:11:35.123 +0000 UTC [postgresql-1] ${text}\n`,
+);
+
+/** A log to which one line is added for whoever follows it. */
+function databaseLogs({
+  addonId,
+  knownAddon,
+}: Pick<Parameters<typeof inMemoryDatabaseNouns>[0], "addonId" | "knownAddon">): Services["databaseLogs"] {
+  return {
+    link: async (_caller, id) => {
+      knownAddon(id);
+      return `http://127.0.0.1:8420/downloads/logs/${addonId}?timestamp=1&token=${LOG_TOKEN}`;
+    },
+    open: async ({ token }) => {
+      if (token !== LOG_TOKEN) throw new TidemarkError("link_expired", "This address of a log has expired");
+      return {
+        tail: async (count) => LOG_LINES.slice(-count),
+        async *follow(signal) {
+          yield "followed\n";
+          if (!signal.aborted) await once(signal, "abort");
+        },
+      };
+    },
   };
 }
 

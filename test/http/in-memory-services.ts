@@ -127,7 +127,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     databaseUsers,
     pointInTime,
     oneOffs,
-    // One a line.
+    databaseLogs,
     events,
     notifiers,
     health,
@@ -659,7 +659,7 @@ const logicalRestores: Services["logicalRestores"] = {
   },
 };
 
-const { features, maintenances, databaseUsers } = inMemoryDatabaseNouns({
+const { features, maintenances, databaseUsers, databaseLogs } = inMemoryDatabaseNouns({
   addonId: ADDON_ID,
   at: AT,
   known,

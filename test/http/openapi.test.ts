@@ -40,6 +40,7 @@ const WITHOUT_CREDENTIALS = new Set([
   "GET /v1/addon_providers",
   "GET /v1/addon_providers/{provider}/plans",
   "GET /downloads/backups/{backup}",
+  "GET /downloads/logs/{addon}",
 ]);
 
 describe("/openapi.json", () => {

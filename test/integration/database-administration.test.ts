@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Client } from "pg";
 import { collectCleanUps } from "../harness/clean-ups.ts";
-import { pick, pickList } from "../harness/pick.ts";
+import { pick, pickList, pickText } from "../harness/pick.ts";
 import { type Platform, startPlatform, waitFor } from "../harness/platform.ts";
 import { makeTempFolder } from "../harness/temp-folder.ts";
 
@@ -257,6 +258,36 @@ describe("the administration of a database", () => {
         body: { feature: { name: "time-travel" } },
       });
       assert.equal(unknown.status, 422);
+    });
+  });
+
+  describe("its log", () => {
+    test("shows the last lines, each with its time and instance, and no password", async () => {
+      const secret = "an old secret in clear";
+      const failing = `alter role nobody_knows password '${secret}'`;
+      await assert.rejects(ask(uri, failing));
+      await assert.rejects(ask(uri, "select 1 / 0"), /division by zero/);
+      const shown = await runOk("logs", "-n", "50");
+      assert.match(shown, /^\S+ \S+ \+0000 UTC \[postgresql-1\] .*ERROR: {2}division by zero$/m);
+      assert.match(shown, /alter role nobody_knows password '\*{8}'/);
+      assert.ok(!shown.includes(secret));
+      for (const line of shown.trim().split("\n")) assert.match(line, /^[\d-]+ [\d:.]+ \+0000 UTC \[postgresql-1\] /);
+      assert.equal((await runOk("logs", "-n", "1")).trim().split("\n").length, 1);
+    });
+
+    test("is followed as it is written", async () => {
+      const { body } = await platform.api("GET", `/api/databases/${addonId}/logs`);
+      const url = new URL(pickText(body, "url").replace(/^http/, "ws"));
+      url.searchParams.set("stream", "true");
+      const socket = new WebSocket(url);
+      let received = "";
+      socket.addEventListener("message", ({ data }) => (received += String(pick(JSON.parse(String(data)), "log"))));
+      await once(socket, "open", { signal: AbortSignal.timeout(60_000) });
+      await waitFor(async () => {
+        await ask(uri, "select no_such_function()").catch(() => undefined);
+        return received.includes("no_such_function()");
+      }, "the line");
+      socket.close();
     });
   });
 

@@ -45,6 +45,7 @@ import { keysRemove } from "./keys-remove.ts";
 import { envSet } from "./env-set.ts";
 import { envUnset } from "./env-unset.ts";
 import { login } from "./login.ts";
+import { logs } from "./logs.ts";
 import { logout } from "./logout.ts";
 import { notifiers } from "./notifiers.ts";
 import { notifiersAdd } from "./notifiers-add.ts";
@@ -149,6 +150,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   databaseMaintenanceList,
   databaseMaintenanceInfo,
   pgsqlConsole,
+  logs,
   backups,
   backupsConfig,
   backupsCreate,
