@@ -115,6 +115,11 @@ const logicalBackups = createRoute({
 const continuousBackups = createRoute({
   getParentRoute: () => backups,
   path: "/continuous",
+  validateSearch: (search: Record<string, unknown>): { restore?: true; at?: string; plan?: string } => ({
+    ...(search["restore"] === undefined ? {} : { restore: true }),
+    ...(Number.isNaN(Date.parse(String(search["at"]))) ? {} : { at: String(search["at"]) }),
+    ...textSearch(search, "plan"),
+  }),
   component: lazyRouteComponent(() => import("./pages/continuous-backups-page.tsx"), "ContinuousBackupsPage"),
 });
 const databaseSettings = createRoute({

@@ -107,6 +107,9 @@ export async function noteStep(db: Db, operationId: ObjectId, change: JournalCha
     .execute();
 }
 
+/** More than anybody restores within the time that a restore can be undone. */
+const LISTED_OPERATIONS_MAX = 20;
+
 /** How fast the last measured restore was. */
 export async function readRates(db: Db): Promise<RestoreRates | undefined> {
   const row = await db
@@ -125,7 +128,24 @@ export async function readPointInTimeOperation(
   addonId: AddonId,
   operationId: string,
 ): Promise<PointInTimeOperation | undefined> {
-  const row = await db
+  const row = await selectOperations(db, addonId)
+    .where(sql<string>`operations.id`, "=", operationId)
+    .executeTakeFirst();
+  return row === undefined ? undefined : viewOperation(row);
+}
+
+/** The restores and undos of a database, newest first; plans are no part of its history. */
+export async function listPointInTimeOperations(db: Db, addonId: AddonId): Promise<PointInTimeOperation[]> {
+  const rows = await selectOperations(db, addonId)
+    .where("operations.kind", "!=", "pitr_plan")
+    .orderBy("operations.id", "desc")
+    .limit(LISTED_OPERATIONS_MAX)
+    .execute();
+  return rows.map(viewOperation);
+}
+
+function selectOperations(db: Db, addonId: AddonId) {
+  return db
     .selectFrom("point_in_time_operations as journal")
     .innerJoin("operations", "operations.id", "journal.operation_id")
     .selectAll("journal")
@@ -139,10 +159,12 @@ export async function readPointInTimeOperation(
       "operations.error_message",
       "operations.error_hint",
     ])
-    .where("journal.addon_id", "=", addonId)
-    .where(sql<string>`operations.id`, "=", operationId)
-    .executeTakeFirst();
-  if (row === undefined) return undefined;
+    .where("journal.addon_id", "=", addonId);
+}
+
+type OperationRow = Awaited<ReturnType<ReturnType<typeof selectOperations>["executeTakeFirstOrThrow"]>>;
+
+function viewOperation(row: OperationRow): PointInTimeOperation {
   return {
     id: row.operation_id,
     type: typeOf(row.kind),

@@ -17,6 +17,8 @@ export interface PointInTimeService {
   restore(caller: DatabaseCaller, addon: string, wish: RestoreWish): Promise<PointInTimeOperation>;
   /** Begins to put back the data that the last restore replaced. `conflict` when there is none any more, or other work is open. */
   undo(caller: DatabaseCaller, addon: string): Promise<PointInTimeOperation>;
+  /** The restores and undos of a database, newest first, the last twenty; for everybody who may see it. */
+  operations(caller: DatabaseCaller, addon: string): Promise<PointInTimeOperation[]>;
   /** An operation of any of the three. */
   operation(caller: DatabaseCaller, addon: string, operationId: string): Promise<PointInTimeOperation>;
   /** Ends one that has not come to the swap; the database stays as it is. `conflict` afterwards. */

@@ -11,7 +11,12 @@ import { requireQuiet } from "./exclusive-work.ts";
 import { insertOperation, requestCancel } from "./operations.ts";
 import { nothingKept } from "./point-in-time-build.ts";
 import { describeRequest } from "./point-in-time-request.ts";
-import { hasReachedPhase, insertJournal, readPointInTimeOperation } from "./point-in-time-rows.ts";
+import {
+  hasReachedPhase,
+  insertJournal,
+  listPointInTimeOperations,
+  readPointInTimeOperation,
+} from "./point-in-time-rows.ts";
 import type {
   PointInTimeOperation,
   PointInTimeRequest,
@@ -39,6 +44,10 @@ export function createPointInTimeService(context: ControlContext): PointInTimeSe
     async undo(caller, word) {
       const addon = await find(caller, word);
       return await begin(context, { addon, caller, type: "pitr_undo", request: { kind: "undo" } });
+    },
+    async operations(caller, word) {
+      const addon = await findAddonOfCaller(db, caller, word, "read");
+      return await listPointInTimeOperations(db, addon.id);
     },
     async operation(caller, word, id) {
       return await readOwn(context, await find(caller, word), id);

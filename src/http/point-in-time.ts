@@ -122,6 +122,16 @@ const undo = createRoute({
   responses: { 201: answer("Begun", Begun), ...refusals(401, 403, 404, 409) },
 });
 
+const listOperations = createRoute({
+  operationId: "listDatabaseOperations",
+  method: "get",
+  path: "/api/databases/{addon}/operations",
+  summary: "List the last restores in place and their undos, newest first",
+  ...byDatabaseToken,
+  request: { params: addonParams },
+  responses: { 200: answer("The operations", z.object({ operations: z.array(OperationJson) })), ...refusals(401, 404) },
+});
+
 const showOperation = createRoute({
   operationId: "showDatabaseOperation",
   method: "get",
@@ -161,6 +171,11 @@ export function registerPointInTime(router: Router): void {
   router.openapi(undo, async (c) => {
     const { pointInTime } = c.var.face.services;
     return c.json(viewBegun(await pointInTime.undo(c.var.caller, c.req.valid("param").addon)), 201);
+  });
+  router.openapi(listOperations, async (c) => {
+    const { pointInTime } = c.var.face.services;
+    const operations = await pointInTime.operations(c.var.caller, c.req.valid("param").addon);
+    return c.json({ operations: operations.map(viewOperation) }, 200);
   });
   router.openapi(showOperation, async (c) => {
     const { addon, operation: id } = c.req.valid("param");

@@ -621,6 +621,10 @@ const pointInTime: Services["pointInTime"] = {
     knownAddon(id);
     return { ...OPERATION, type: "pitr_undo", status: "scheduled", phase: "scheduled", plan: null };
   },
+  operations: async (_caller, id) => {
+    knownAddon(id);
+    return [OPERATION];
+  },
   operation: async (_caller, id, operationId) => {
     knownAddon(id);
     known(operationId === OPERATION_ID, "operation");
