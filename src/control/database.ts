@@ -6,15 +6,16 @@ import type { Logger } from "../core/logger.ts";
 import * as foundation from "./migrations/0001-foundation.ts";
 import * as continuous from "./migrations/0002-continuous.ts";
 import * as schedule from "./migrations/0003-schedule.ts";
+import * as pointInTime from "./migrations/0004-point-in-time.ts";
 import * as logicalRestores from "./migrations/0005-logical-restores.ts";
 import * as events from "./migrations/0006-events.ts";
 import * as people from "./migrations/0007-people.ts";
-import * as pointInTime from "./migrations/0004-point-in-time.ts";
 import * as databaseNouns from "./migrations/0008-database-nouns.ts";
 import * as sshGateway from "./migrations/0009-ssh-gateway.ts";
+import * as oneOffs from "./migrations/0010-one-offs.ts";
 import * as notifiers from "./migrations/0011-notifiers.ts";
 import * as health from "./migrations/0012-health.ts";
-import * as oneOffs from "./migrations/0010-one-offs.ts";
+import * as operationTotals from "./migrations/0013-operation-totals.ts";
 import type { ControlSchema } from "./schema.ts";
 
 /** Connections of one process for all but the queue, which has its own. */
@@ -28,15 +29,16 @@ const MIGRATIONS: Record<string, Migration> = {
   "0001-foundation": foundation,
   "0002-continuous": continuous,
   "0003-schedule": schedule,
+  "0004-point-in-time": pointInTime,
   "0005-logical-restores": logicalRestores,
   "0006-events": events,
   "0007-people": people,
-  "0004-point-in-time": pointInTime,
   "0008-database-nouns": databaseNouns,
   "0009-ssh-gateway": sshGateway,
+  "0010-one-offs": oneOffs,
   "0011-notifiers": notifiers,
   "0012-health": health,
-  "0010-one-offs": oneOffs,
+  "0013-operation-totals": operationTotals,
 };
 
 /** Where the control database is: the private one by its socket, or the URI that the operator gave. Both `pg` and the queue take it. */

@@ -13,6 +13,7 @@ import {
   type OperationEnd,
   renewLease,
 } from "./operations.ts";
+import { countOperation } from "./operation-totals.ts";
 import type { ControlSchema, OperationKind, OperationRow } from "./schema.ts";
 
 /** Pause before a failed attempt is repeated: doubles from the first, up to the last. */
@@ -201,6 +202,10 @@ class Lease {
         throw new TidemarkError("lease_lost", "Another worker took over the operation");
       }
       await storeResult?.(transaction);
+      if (end.state === "scheduled") return;
+      const { kind, started_at: startedAt } = this.#operation;
+      const outcome = end.state === "done" ? "done" : end.error.code;
+      await countOperation(transaction, { kind, outcome, startedAt, bytes: this.progressBytes });
     });
   }
 

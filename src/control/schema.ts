@@ -33,6 +33,7 @@ export interface ControlSchema {
   app_variables: AppVariableTable;
   events: EventTable;
   database_health: DatabaseHealthTable;
+  operation_totals: OperationTotalTable;
   kept_data_folders: KeptDataFolderTable;
   timelines: TimelineTable;
   point_in_time_operations: PointInTimeOperationTable;
@@ -315,6 +316,16 @@ export interface WalStreamTable {
   /** Why a base backup is wanted at once; null when none is. */
   rebase_reason: string | null;
   updated_at: Generated<Date>;
+}
+
+/** How many operations have ended how, since ever. */
+interface OperationTotalTable {
+  kind: string;
+  /** `done`, or the code of an error. */
+  outcome: string;
+  operations: number;
+  seconds: number;
+  bytes: number;
 }
 
 /** What the minutely checks found last about a database: its server's answer, and what policy made of all. */

@@ -15,6 +15,7 @@ import type {
 } from "./database-services.ts";
 import type { EventService } from "./event-service.ts";
 import type { HealthService } from "./health-service.ts";
+import type { MetricsService } from "./metrics-service.ts";
 import type { LogicalRestoreService } from "./logical-restore-service.ts";
 import type { PointInTimeService } from "./point-in-time-service.ts";
 import type {
@@ -59,6 +60,7 @@ export interface Services {
   readonly databaseLogs: DatabaseLogService;
   readonly events: EventService;
   readonly health: HealthService;
+  readonly metrics: MetricsService;
   readonly logicalRestores: LogicalRestoreService;
   readonly notifiers: NotifierService;
   readonly pointInTime: PointInTimeService;

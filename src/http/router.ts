@@ -11,6 +11,7 @@ import { asTidemarkError, TidemarkError } from "../core/errors.ts";
 import type { FaceEnv, HttpFace, Router } from "./context.ts";
 import { allowDashboard, registerDashboard } from "./dashboard.ts";
 import { errorReply } from "./error-reply.ts";
+import { METRICS_PATH, registerMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
 import { emptyRouter, registerRoutes } from "./routes.ts";
 
@@ -19,6 +20,9 @@ const MAX_REQUEST_ID_CHARS = 100;
 
 /** Addresses that take files: they read as they store, and have a limit of their own. */
 const STREAMED_BODY = /^\/attach\/[^/]+\/files$/;
+
+/** What monitoring asks for again and again. */
+const PROBED: ReadonlySet<string> = new Set(["/healthz", METRICS_PATH]);
 
 /** All routes behind the middleware that every request passes: id, log, headers, limits, and errors as JSON. */
 export function createRouter(face: HttpFace): Router {
@@ -39,6 +43,7 @@ export function createRouter(face: HttpFace): Router {
   registerRoutes(router);
   const document = describeApi(router, face.version);
   router.get("/openapi.json", (c) => c.json(document));
+  registerMetrics(router);
   registerDashboard(router);
   router.notFound((c) => reply(c, new TidemarkError("not_found", "There is nothing at this address")));
   router.onError((thrown, c) => reply(c, classify(thrown, c)));
@@ -54,19 +59,20 @@ function provideFace(face: HttpFace) {
 
 /** One line a request. The path is logged as its template: real paths and queries hold names and signatures. */
 const logRequest = createMiddleware<FaceEnv>(async (c, next) => {
-  const { clock, logger } = c.var.face;
+  const { clock, logger, services } = c.var.face;
   const startedAt = clock.now().getTime();
   await next();
   const route = matchedRoutes(c).findLast(({ method }) => method !== "ALL")?.path ?? null;
-  const facts = {
-    requestId: c.var.requestId,
+  const answered = {
     method: c.req.method,
     route,
     status: c.res.status,
     durationMs: clock.now().getTime() - startedAt,
   };
+  services.metrics.observeRequest(answered);
+  const facts = { requestId: c.var.requestId, ...answered };
   // Probes come every few seconds and say nothing.
-  if (route === "/healthz") logger.debug(facts, "Request");
+  if (route !== null && PROBED.has(route)) logger.debug(facts, "Request");
   else logger.info(facts, "Request");
 });
 
@@ -108,6 +114,7 @@ function classify(thrown: Error, c: Context<FaceEnv>): TidemarkError {
 
 function reply(c: Context<FaceEnv>, error: TidemarkError): Response {
   const { status, headers, body } = errorReply(error, c.var.requestId);
+  c.var.face.services.metrics.countError(error.code);
   if (status >= 500) {
     const facts = { requestId: c.var.requestId, code: error.code, err: error };
     // While something is away each request would say so: whoever watches the platform is told of it once, elsewhere.

@@ -284,6 +284,7 @@ function guardServices(services: Services): Services {
     databaseLogs: guardService(services.databaseLogs),
     events: guardService(services.events),
     health: guardService(services.health),
+    metrics: guardService(services.metrics),
     logicalRestores: guardService(services.logicalRestores),
     notifiers: guardService(services.notifiers),
     oneOffs: guardService(services.oneOffs),

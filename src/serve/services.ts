@@ -13,6 +13,7 @@ import { createDatabaseUserService } from "../control/database-users.ts";
 import { createDownloadLinks } from "../control/download-links.ts";
 import { createEventService } from "../control/event-pages.ts";
 import { createHealthService } from "../control/health-reports.ts";
+import { createMetricsService } from "../control/metrics.ts";
 import { createIdentityService } from "../control/identity.ts";
 import { createMaintenanceService } from "../control/maintenances.ts";
 import { createPlanChangeService } from "../control/plan-changes.ts";
@@ -69,6 +70,7 @@ export function createServices(
     databaseLogs: createDatabaseLogService(context, { key: keys.urlKey, publicUrl: config.publicUrl, logFileOf }),
     databaseUsers: createDatabaseUserService({ ...context, socketFolder }),
     events: createEventService(context),
+    metrics: createMetricsService(context),
     health: createHealthService({ ...context, startedAt: context.clock.now() }),
     logicalRestores: createLogicalRestoreService(context),
     pointInTime: createPointInTimeService(context),

@@ -131,6 +131,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     events,
     notifiers,
     health,
+    metrics,
     ...overrides,
   };
 }
@@ -463,6 +464,15 @@ export const HEALTH: DatabaseHealth = {
 function requireOwner({ isPlatformOwner }: Principal): void {
   if (!isPlatformOwner) throw new TidemarkError("forbidden", "This is for the owner of the platform");
 }
+
+const metrics: Services["metrics"] = {
+  observeRequest: () => undefined,
+  countError: () => undefined,
+  render: async (principal) => {
+    if (principal !== "local") requireOwner(principal);
+    return "tidemark_databases 1\n";
+  },
+};
 
 const health: Services["health"] = {
   ofUser: async () => [HEALTH],
