@@ -4,6 +4,7 @@ import { parseLsn } from "../core/lsn.ts";
 import { type ContinuousRetentionPlan, planContinuousRetention } from "../policy/continuous-retention.ts";
 import { expireBaseBackup, expireWal } from "../repository/physical-expiry.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
+import { readBranchesMade } from "./timelines.ts";
 import type { ControlContext } from "./context.ts";
 import { readEventAddon, recordDatabaseEvent } from "./events.ts";
 
@@ -55,11 +56,14 @@ async function readPlan(
       baseBackups: baseBackups.map((row) => ({
         id: row.id,
         lineage: row.lineage,
+        timeline: row.timeline,
         startLsn: parseLsn(row.start_lsn),
+        stopLsn: parseLsn(row.stop_lsn),
         finishedAt: row.finished_at,
         // Committed only once all its log was stored.
         isRestorable: true,
       })),
+      branches: await readBranchesMade(db, addonId),
       lineages: lineages.map((row) => ({ id: row.id, endedAt: row.ended_at })),
     },
     clock.now(),

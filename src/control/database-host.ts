@@ -29,6 +29,8 @@ import type { AddonTable, DatabaseTable } from "./schema.ts";
 const BYTES_PER_MB = 1024 ** 2;
 /** A certificate is renewed when 30 days are left; `start()` looks too, as it prepares each server. */
 const CERTIFICATE_CHECK_INTERVAL_MS = 24 * 3600_000;
+/** How often a removal looks whether a restore has come to its end. */
+const BUILDING_POLL_MS = 200;
 /** What a restore replaced goes within a minute of its time; looking is one listing of a folder for each database. */
 const DATA_FOLDER_SWEEP_INTERVAL_MS = 60_000;
 /** Pause before a server's status is stored again after the control database refused. */
@@ -244,6 +246,7 @@ export class DatabaseHost {
   async #remove(addonId: AddonId, signal: AbortSignal): Promise<StoreResult> {
     const row = await this.#row(addonId);
     await this.#supervisor.release(row.addon_id);
+    await this.#untilNothingIsBuilt(addonId, signal);
     if (row.port !== null) {
       await removeManagedDatabase(this.#host, { addonId: row.addon_id, port: row.port }, { signal });
     }
@@ -261,6 +264,22 @@ export class DatabaseHost {
         .where("id", "=", row.addon_id)
         .execute();
     };
+  }
+
+  /** A restore under way was cancelled by the removal; until its worker has heard of that, it goes on to make files. */
+  async #untilNothingIsBuilt(addonId: AddonId, signal: AbortSignal): Promise<void> {
+    const { database, clock } = this.#context;
+    for (;;) {
+      const building = await database.db
+        .selectFrom("operations")
+        .select("id")
+        .where("addon_id", "=", addonId)
+        .where("kind", "in", ["pitr_restore", "pitr_undo"])
+        .where("state", "=", "running")
+        .executeTakeFirst();
+      if (building === undefined) return;
+      await clock.sleep(BUILDING_POLL_MS, signal);
+    }
   }
 
   /** A removal that was asked for while its database is being made waits until that work has let go of the folder. */

@@ -1,7 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Kysely } from "kysely";
-import { TidemarkError } from "../core/errors.ts";
+import { asTidemarkError, type ErrorCode, isErrorCode, TidemarkError } from "../core/errors.ts";
 import { isObjectId, type AddonId } from "../core/ids.ts";
 import { toTimelineId } from "../core/lsn.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
@@ -16,6 +16,9 @@ import { timelineAt } from "./timelines.ts";
 
 /** The replaced data is kept only where so much of the disk stays free beside both: the database must be able to go on writing. */
 const FREE_BESIDE_BYTES_MIN = 1024 ** 3;
+
+/** What the machine lacks, found out before anything is made. */
+const TOO_LITTLE: readonly ErrorCode[] = ["disk_full", "memory_low"];
 
 /**
  * Finds out what a restore in place would do; changes nothing.
@@ -33,14 +36,22 @@ export async function planPointInTimeRestore(
   const target = await readTargetRequest(db, request);
   const prepared = await prepareRestore(
     archive,
-    { ...target, folder: request.folder, tablespaces: new Map() },
+    { ...target, folder: request.folder, tablespaces: new Map(), passwords: "of today" },
     { now: context.clock.now(), rates: await readRates(db), signal },
-  );
+  ).catch((error: unknown) => {
+    throw TOO_LITTLE.some((code) => isErrorCode(error, code)) ? refused(asTidemarkError(error)) : error;
+  });
   const { plan } = prepared;
   const { bavail, bsize } = await statfs(dirname(request.folder));
   const hasRoom = bavail * bsize - plan.diskBytes >= FREE_BESIDE_BYTES_MIN;
   const undoHours = hasRoom ? await readUndoHours(context, request.addonId) : 0;
   return { prepared, plan: { ...shown(prepared), undoHours } };
+}
+
+/** Trying again by itself would only keep its user waiting for the answer. */
+function refused(cause: TidemarkError): TidemarkError {
+  const { message, hint } = cause;
+  return new TidemarkError("restore_refused", message, { cause, ...(hint === undefined ? {} : { hint }) });
 }
 
 /** How long the database's plan lets a restore be undone. */

@@ -3,6 +3,7 @@ import type { KnownBranch } from "../capture/wal/identify-server.ts";
 import { isObjectId, type AddonId } from "../core/ids.ts";
 import { formatLsn, parseLsn, type TimelineId, toTimelineId } from "../core/lsn.ts";
 import { formatTimestamp, type TimestampUs } from "../core/timestamp.ts";
+import type { KnownBranch as BranchMade } from "../policy/branch-bases.ts";
 import type { ControlSchema } from "./schema.ts";
 
 type Db = Kysely<ControlSchema>;
@@ -14,6 +15,19 @@ export async function readKnownBranches(db: Db, addonId: AddonId): Promise<reado
     lineage === null || !isObjectId(lineage) || parent === null || at === null
       ? []
       : [{ lineage, timeline: toTimelineId(timeline), parent: toTimelineId(parent), at: parseLsn(at) }],
+  );
+}
+
+/** Those that became a database's, as retention looks at them. */
+export async function readBranchesMade(db: Db, addonId: AddonId): Promise<readonly BranchMade[]> {
+  const rows = await db
+    .selectFrom("timelines")
+    .selectAll()
+    .where("addon_id", "=", addonId)
+    .where("state", "!=", "given_out")
+    .execute();
+  return rows.flatMap(({ lineage, timeline, parent, switch_lsn: at, live_until: leftAt }) =>
+    lineage === null || parent === null || at === null ? [] : [{ lineage, timeline, parent, at: parseLsn(at), leftAt }],
   );
 }
 

@@ -20,7 +20,9 @@ const histories = array(
     lineage: row.lineage,
     isRestorable: row.isRestorable,
     finishedAt: new Date(now.getTime() - row.ageDays * DAY_MS),
+    timeline: 1,
     startLsn: BigInt(Math.floor((100 - row.ageDays) * 1000)) as Lsn, // brand
+    stopLsn: BigInt(Math.floor((100 - row.ageDays) * 1000)) as Lsn, // brand
   })),
 );
 
@@ -35,7 +37,7 @@ test("planContinuousRetention() keeps every moment of the window restorable that
           { id: "A", endedAt: new Date(now.getTime() - endedDays * DAY_MS) },
           { id: "B", endedAt: null },
         ];
-        const plan = planContinuousRetention({ recoveryWindowDays: days, baseBackups, lineages }, now);
+        const plan = planContinuousRetention({ recoveryWindowDays: days, baseBackups, lineages, branches: [] }, now);
         const kept = baseBackups.filter((_, index) => plan.verdicts[index]?.isKept);
         const restorable = baseBackups.filter((backup) => backup.isRestorable);
         // Never the last restorable chain.

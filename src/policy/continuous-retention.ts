@@ -1,11 +1,14 @@
 import type { Lsn } from "../core/lsn.ts";
+import { basesOfBranches, type KnownBranch } from "./branch-bases.ts";
 
 const DAY_MS = 24 * 3600_000;
 
 export interface KnownBaseBackup {
   readonly id: string;
   readonly lineage: string;
+  readonly timeline: number;
   readonly startLsn: Lsn;
+  readonly stopLsn: Lsn;
   /** When its last page was read: no moment before it can be restored from it. */
   readonly finishedAt: Date;
   /** Whether all WAL from its start to its stop is stored. */
@@ -22,6 +25,7 @@ export interface ContinuousRetentionFacts {
   readonly recoveryWindowDays: number;
   readonly baseBackups: readonly KnownBaseBackup[];
   readonly lineages: readonly KnownLineage[];
+  readonly branches: readonly KnownBranch[];
 }
 
 export interface BaseBackupVerdict {
@@ -47,6 +51,7 @@ export function planContinuousRetention(facts: ContinuousRetentionFacts, now: Da
   const windowStart = new Date(now.getTime() - facts.recoveryWindowDays * DAY_MS);
   const last = newest(facts.baseBackups.filter(({ isRestorable }) => isRestorable));
   const anchors = new Map(facts.lineages.map(({ id }) => [id, anchorOf(facts.baseBackups, id, windowStart)]));
+  const ofBranches = basesOfBranches({ branches: facts.branches, bases: facts.baseBackups }, windowStart);
   const ends = new Map(facts.lineages.map(({ id, endedAt }) => [id, endedAt]));
   const verdicts = facts.baseBackups.map((backup) =>
     judge(backup, {
@@ -54,6 +59,7 @@ export function planContinuousRetention(facts: ContinuousRetentionFacts, now: Da
       last,
       anchor: anchors.get(backup.lineage),
       lineageEnd: ends.get(backup.lineage) ?? null,
+      isOfBranch: ofBranches.has(backup.id),
     }),
   );
   const kept = facts.baseBackups.filter((_, index) => verdicts[index]?.isKept === true);
@@ -70,9 +76,10 @@ function judge(
     last: KnownBaseBackup | undefined;
     anchor: KnownBaseBackup | undefined;
     lineageEnd: Date | null;
+    isOfBranch: boolean;
   },
 ): BaseBackupVerdict {
-  const { windowStart, last, anchor, lineageEnd } = context;
+  const { windowStart, last, anchor, lineageEnd, isOfBranch } = context;
   const verdict = (isKept: boolean, reason: string): BaseBackupVerdict => ({ id: backup.id, isKept, reason });
   if (backup.id === last?.id) return verdict(true, "It is the newest restorable base backup");
   if (last === undefined) return verdict(true, "No base backup is restorable, so none is removed");
@@ -81,6 +88,7 @@ function judge(
   if (backup.finishedAt > windowStart) return verdict(true, "It lies in the recovery window");
   if (anchor === undefined || backup.id === anchor.id)
     return verdict(true, "The window's first moments are restored from it");
+  if (isOfBranch) return verdict(true, "The first moments of a restored branch are restored from it");
   return verdict(false, `The recovery window begins after ${anchor.id}, which is newer`);
 }
 

@@ -8,7 +8,7 @@ import type { LineageId } from "../repository/physical-layout.ts";
 import { walkBranch } from "./branch.ts";
 import type { RestoreFacts } from "./facts.ts";
 import { type RestoreEstimate, type RestoreRates, copyMemoryBytes, estimateRestore } from "./plan-estimate.ts";
-import { restoreLosses } from "./plan-losses.ts";
+import { type RestoredPasswords, restoreLosses } from "./plan-losses.ts";
 import type { ResolvedTarget } from "./target.ts";
 import { WAL_SPOOL_BYTES_MAX } from "./wal-feed.ts";
 
@@ -20,6 +20,8 @@ export interface RestoreRequest {
   readonly folder: string;
   /** Folder for each tablespace, by OID; absolute, absent or empty. */
   readonly tablespaces: ReadonlyMap<string, string>;
+  /** Which ones its roles shall have; those of then by default. */
+  readonly passwords?: RestoredPasswords;
 }
 
 /** What is known of the machine that restores. */
@@ -138,7 +140,11 @@ export function planRestore(facts: PlanFacts, request: RestoreRequest, now: Date
     tablespaces: planTablespaces(target, machine, request),
     minimums: target.minimums,
     prepared: target.prepared.map(({ xid, gid, time }) => ({ xid, gid, preparedAt: formatTimestamp(time) })),
-    losses: restoreLosses({ unloggedRelations: facts.unloggedRelations, prepared: target.prepared }),
+    losses: restoreLosses({
+      unloggedRelations: facts.unloggedRelations,
+      prepared: target.prepared,
+      passwords: request.passwords,
+    }),
     notes: notes(target, facts.unreadable),
   };
   requireRoom(plan, machine);

@@ -54,6 +54,7 @@ describe("bad input to a real platform", () => {
       addon: addonId,
       backup: pickText(body, "database_backups", 0, "id"),
       restore: "69230c1fa7b8c9d0e1f2a3b4",
+      operation: "69230c1fa7b8c9d0e1f2a3b5",
       id: pickText(tokens, "tokens", 0, "id"),
       provider: "postgresql",
       user: "reporting",

@@ -20,7 +20,11 @@ interface Owned {
 }
 
 /** Of things that may be anything: what they are of is what is refused. */
-const OTHER_IDS = { user: "reporting", maintenance: "000000000000000000000000" };
+const OTHER_IDS = {
+  user: "reporting",
+  maintenance: "000000000000000000000000",
+  operation: "000000000000000000000000",
+};
 
 describe("two users of a platform", () => {
   const cleanUps = collectCleanUps();
