@@ -34,9 +34,13 @@ export class JournalGate {
     return new JournalGate(platform, client);
   }
 
-  /** Until somebody stands before the gate. */
-  async met(): Promise<void> {
-    await waitFor(async () => (await this.#waiting()).length > 0, "somebody at the gate");
+  /** Until somebody stands before the gate. @param stillComing throws when nobody will come any more */
+  async met(stillComing: () => Promise<void>): Promise<void> {
+    await waitFor(async () => {
+      if ((await this.#waiting()).length > 0) return true;
+      await stillComing();
+      return false;
+    }, "somebody at the gate");
   }
 
   /** Ends whoever waits at the gate, so that the step is not noted after its author's death. */

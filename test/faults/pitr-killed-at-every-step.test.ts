@@ -72,7 +72,10 @@ async function die({ what, victim, phase }: Death): Promise<void> {
 
   const gate = await JournalGate.close(scene.platform, phase);
   const id = await scene.begin(what, what === "undo" ? {} : { restore_time: moment });
-  await gate.met();
+  await gate.met(async () => {
+    const operation = await scene.operation(id);
+    assert.ok(operation["status"] !== "error", JSON.stringify(operation));
+  });
   await kill(victim);
   if (victim !== "everything") await gate.forget();
   if (victim !== "worker") await scene.platform.start();
