@@ -59,7 +59,6 @@ describe("bad input to a real platform", () => {
       provider: "postgresql",
       user: "reporting",
       maintenance: "000000000000000000000000",
-      operation: "69230c1fa7b8c9d0e1f2a3b4",
       container: "one-off-1",
       reference: `69230c1fa7b8c9d0e1f2a3b4-${"a".repeat(32)}`,
     };

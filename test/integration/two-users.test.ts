@@ -23,7 +23,6 @@ interface Owned {
 const OTHER_IDS = {
   user: "reporting",
   maintenance: "000000000000000000000000",
-  operation: "000000000000000000000000",
 };
 
 describe("two users of a platform", () => {
