@@ -7,6 +7,8 @@ export interface ApiRoute {
   readonly path: string;
   /** Names of what stands in braces in the path. */
   readonly parameters: readonly string[];
+  /** Names of what its query may have. */
+  readonly query: readonly string[];
   /** Names of the security schemes that open it; empty when it is open to all. */
   readonly schemes: readonly string[];
   /** JSON schema of its body, undefined when it takes none. */
@@ -24,6 +26,10 @@ export async function readRoutes(url: string): Promise<ApiRoute[]> {
         method: method.toUpperCase(),
         path,
         parameters: [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name),
+        query: [pick(description, "parameters")]
+          .flat()
+          .filter((each) => pick(each, "in") === "query")
+          .map((each) => String(pick(each, "name"))),
         schemes: Array.isArray(security) ? security.flatMap((each: object) => Object.keys(each)) : [],
         bodySchema: pick(description, "requestBody", "content", "application/json", "schema"),
       });
