@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import ssh2, { type Client, type ClientChannel } from "ssh2";
 import protocolUtils from "ssh2/lib/protocol/utils.js";
@@ -89,9 +90,9 @@ test("startGateway() refuses shell, command, files, terminal, agent, display and
 test("startGateway() ends a connection whose destinations are refused again and again", async (t) => {
   const open = await openGateway(t);
   const client = await open.connect();
-  const ended = once(client, "close");
+  const over = ended(client);
   for (let port = 1; port <= 30; port++) tunnel(client, { host: "127.0.0.1", port }).catch(() => undefined);
-  await ended;
+  await over;
 });
 
 test("startGateway() gives a JWT to who asks for a login by key, in both ways", async (t) => {
@@ -114,9 +115,9 @@ test("startGateway() ends connections of a removed key, and tunnels to a databas
   open.removeRight();
   await whileTimeGoesBy(clock, closed);
   await until(() => open.databaseConnections.size === 0);
-  const ended = Promise.all([once(first, "close"), once(second, "close")]);
+  const over = Promise.all([ended(first), ended(second)]);
   open.removeKey();
-  await whileTimeGoesBy(clock, ended);
+  await whileTimeGoesBy(clock, over);
 });
 
 test("startGateway() bears what isn't SSH, and connections that say nothing", async (t) => {
@@ -157,14 +158,57 @@ test("startGateway() opens so many tunnels on a connection", async (t) => {
   assert.equal(open.opened.length, 64);
 });
 
+test("startGateway() cuts a client that sends more than the window it was granted", async (t) => {
+  const open = await openGateway(t, { onConnection: (socket) => socket.pause() });
+  const client = await open.connect();
+  const channel = await tunnel(client);
+  channel.on("error", () => undefined);
+  // What the gateway granted, overruled: the library obeys its own count.
+  (channel as unknown as { outgoing: { window: number } }).outgoing.window = 2 ** 31;
+  const over = ended(client);
+  // Of a length that doesn't divide the window: at a window of exactly 0 the gateway's library drops what comes.
+  const chunk = Buffer.alloc(30_000);
+  for (let sent = 0; sent < 1000; sent++) channel.write(chunk);
+  await over;
+});
+
+test("startGateway() reads a database no faster than its client takes the answer", async (t) => {
+  const answerBytes = 256 * 1024 * 1024;
+  let writtenBytes = 0;
+  const open = await openGateway(t, {
+    onConnection: (socket) => {
+      const chunk = Buffer.alloc(64 * 1024);
+      const write = (): void => {
+        while (writtenBytes < answerBytes) {
+          writtenBytes += chunk.length;
+          if (!socket.write(chunk)) return void socket.once("drain", write);
+        }
+      };
+      write();
+    },
+  });
+  const client = await open.connect();
+  const channel = await tunnel(client);
+  // A window as large as the protocol has them, and a client that then reads nothing at all.
+  const inside = client as unknown as ClientInside;
+  inside._protocol.channelWindowAdjust((channel as unknown as { outgoing: { id: number } }).outgoing.id, 2 ** 31);
+  inside._sock.pause();
+  let quietPolls = 0;
+  for (let last = -1; quietPolls < 5; quietPolls = last === writtenBytes ? quietPolls + 1 : 0) {
+    last = writtenBytes;
+    await setTimeout(200);
+  }
+  assert.ok(writtenBytes < answerBytes / 4, `${writtenBytes} bytes were read ahead`);
+});
+
 test("close() ends tunnels that are in use", async (t) => {
   const open = await openGateway(t);
   const client = await open.connect();
   const channel = await tunnel(client);
-  const ended = once(client, "close");
+  const over = ended(client);
   channel.write("x");
   await open.gateway.close();
-  await ended;
+  await over;
   await until(() => open.databaseConnections.size === 0);
 });
 
@@ -177,6 +221,13 @@ async function whileTimeGoesBy(clock: SteppedClock, awaited: Promise<unknown>): 
     return isOver;
   });
   await awaited;
+}
+
+/** The end of a connection, whatever error it ends with. */
+async function ended(client: Client): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  client.once("close", resolve);
+  await promise;
 }
 
 async function tunnel(client: Client, destination: { host: string; port: number } = DATABASE): Promise<ClientChannel> {
@@ -224,6 +275,8 @@ interface ClientInside {
       readonly write: { readonly allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer };
     };
     session(channel: number, windowBytes: number, packetBytes: number): void;
+    channelWindowAdjust(channel: number, bytes: number): void;
   };
+  readonly _sock: { pause(): void };
   readonly _chanMgr: { add(opened: unknown): number };
 }

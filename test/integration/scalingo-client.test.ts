@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type Client, clientFromToken } from "scalingo";
+import { generateHostKey } from "../../src/gateway/host-key.ts";
 import { collectCleanUps } from "../harness/clean-ups.ts";
 import { pick, pickList, pickText } from "../harness/pick.ts";
 import { type Platform, startPlatform, waitFor } from "../harness/platform.ts";
@@ -92,6 +93,37 @@ describe("the scalingo package on a real platform", () => {
     await client.Addons.destroy("shop", addonId);
     await assert.rejects(client.Addons.getAddon("shop", addonId), { _status: 404 });
     assert.deepEqual(await client.Environment.for("shop"), []);
+  });
+
+  test("gets a JWT whose end it can read, an hour from now", async () => {
+    const [head = "", claims = ""] = (await platform.ownerJwt()).split(".");
+    const decoded = (part: string): unknown => JSON.parse(Buffer.from(part, "base64url").toString("utf8"));
+    assert.equal(pick(decoded(head), "alg"), "HS256");
+    const { iat, exp } = { iat: pick(decoded(claims), "iat"), exp: pick(decoded(claims), "exp") };
+    assert.ok(typeof iat === "number" && typeof exp === "number");
+    assert.equal(exp - iat, 3600);
+  });
+
+  test("adds SSH keys and sets variables, and meets a refusal as a field's message", async () => {
+    await client.Apps.create({ name: "keys-and-variables" });
+    const http = client.apiClient();
+    const { publicKey } = generateHostKey();
+    const made = await http.post("/keys", { key: { name: "laptop", content: `${publicKey} me@laptop\n` } });
+    assert.equal(made.status, 201);
+    const id = pickText(made.data, "key", "id");
+    assert.ok(pickText(made.data, "key", "content").length > 30);
+    assert.equal((await http.delete(`/keys/${id}`)).status, 204);
+    const [variable] = pickList(
+      (
+        await http.put("/apps/keys-and-variables/variables", {
+          variables: [{ id: "", name: "COLOUR", value: "blue=1" }],
+        })
+      ).data,
+      "variables",
+    );
+    assert.equal(pickText(variable, "value"), "blue=1");
+    await assert.rejects(http.post("/keys", { key: { name: "bad", content: "ssh-ed25519 AAAA" } }), { status: 422 });
+    await client.Apps.destroy("keys-and-variables", "keys-and-variables");
   });
 
   async function clientOf(token: string): Promise<Client> {
