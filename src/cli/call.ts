@@ -21,6 +21,7 @@ export function createCall({
   signal,
   interrupt,
   endWith,
+  program,
 }: {
   parsed: ParsedInput;
   options: CommandLineOptions;
@@ -30,6 +31,7 @@ export function createCall({
   signal: AbortSignal;
   interrupt: () => void;
   endWith: (exitCode: number) => void;
+  program: CommandCall["program"];
 }): CommandCall {
   const { streams, clock } = options;
   const option = (name: string): string | undefined => {
@@ -67,6 +69,7 @@ export function createCall({
     processId: options.processId,
     signal,
     local: options.local,
+    program,
     app: () => option("app") ?? settings.app ?? missing("application", "app"),
     addon: () => option("addon") ?? settings.addon ?? missing("addon", "addon"),
     timeZone: () => loadTimeZone(settings.timeZone),

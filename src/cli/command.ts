@@ -88,6 +88,8 @@ export interface CommandCall {
   /** Aborts on Ctrl+C (with the error `interrupted`) and when standard output was closed. */
   readonly signal: AbortSignal;
   readonly local: LocalCommands;
+  /** All commands, this one included. */
+  readonly program: { readonly commands: readonly CommandSpec[]; readonly globalOptions: readonly CommandOption[] };
   /** The name or id of `--app`; `usage` when none was given. */
   app(): string;
   /** What `--addon` says, unresolved; `usage` when none was given. */

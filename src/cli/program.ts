@@ -4,7 +4,8 @@ import { createCall } from "./call.ts";
 import { createProgram } from "./command-tree.ts";
 import type { ParsedInput } from "./command-tree.ts";
 import type { CommandLineOptions } from "./command-line-options.ts";
-import type { CommandSpec } from "./command.ts";
+import type { CommandCall, CommandSpec } from "./command.ts";
+import { COMMANDS } from "./commands/all.ts";
 import { createOutput } from "./output.ts";
 import type { Output } from "./output.ts";
 import { readSettings } from "./settings.ts";
@@ -27,7 +28,8 @@ export async function runCommandLine(options: CommandLineOptions): Promise<numbe
     version: options.version,
     streams: options.streams,
     run: async (spec, parsed) => {
-      exitCode = await runCommand({ spec, parsed, options, abort });
+      const globalOptions = program.options.map(({ flags, description: summary }) => ({ flags, summary }));
+      exitCode = await runCommand({ spec, parsed, options, abort, program: { commands: COMMANDS, globalOptions } });
     },
   });
   const work = program
@@ -42,11 +44,13 @@ async function runCommand({
   parsed,
   options,
   abort,
+  program,
 }: {
   spec: CommandSpec;
   parsed: ParsedInput;
   options: CommandLineOptions;
   abort: AbortController;
+  program: CommandCall["program"];
 }): Promise<number> {
   const settings = readSettings(options.environment, options);
   const json = parsed.options["json"] === true;
@@ -58,7 +62,9 @@ async function runCommand({
     exitCode = code;
   };
   try {
-    await spec.run(createCall({ parsed, options, settings, output, json, signal: abort.signal, interrupt, endWith }));
+    await spec.run(
+      createCall({ parsed, options, settings, output, json, signal: abort.signal, interrupt, endWith, program }),
+    );
     return exitCode;
   } catch (error) {
     return failureExitCode(error, { output, signal: abort.signal });

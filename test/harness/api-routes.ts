@@ -81,6 +81,7 @@ export function bodyOf(schema: unknown, path: readonly string[] = [], value?: un
 function plainValue(schema: unknown): unknown {
   const [type] = typesOf(schema);
   if (type === "array") return [bodyOf(pick(schema, "items"))];
+  if (type === "object") return {};
   if (type === "boolean") return true;
   if (type === "integer" || type === "number") return 1;
   return pick(schema, "enum", 0) ?? "ordinary";

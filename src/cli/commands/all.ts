@@ -21,6 +21,8 @@ import { backupsRestore } from "./backups-restore.ts";
 import { backupsRestores } from "./backups-restores.ts";
 import { backupsRestoresCancel } from "./backups-restores-cancel.ts";
 import { bash } from "./bash.ts";
+import { complete } from "./complete.ts";
+import { completion } from "./completion.ts";
 import { create } from "./create.ts";
 import { addonsConfig } from "./addons-config.ts";
 import { databaseDisableFeature } from "./database-disable-feature.ts";
@@ -169,6 +171,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   audit,
   regions,
   serve,
+  completion,
+  complete,
   ownerResetPassword,
   repositoryVerify,
   repositoryRebuild,
