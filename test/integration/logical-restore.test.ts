@@ -101,6 +101,9 @@ describe("backups-restore on a real platform", () => {
       pick(shown, "logical_restore", "counts", "failed"),
     );
     assert.ok(outcomes.includes("restored"));
+    const { body: events } = await platform.api("GET", "/v1/apps/shop/events");
+    const types = pickList(events, "events").map((event) => pick(event, "type"));
+    for (const end of ["started", "succeeded", "failed"]) assert.ok(types.includes(`database_restore_${end}`), end);
   });
 
   test("is repeated whole by another worker when its own is killed, and one at a time runs", async () => {
