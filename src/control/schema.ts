@@ -20,7 +20,6 @@ export interface ControlSchema {
   database_features: DatabaseFeatureTable;
   maintenances: MaintenanceTable;
   logical_restores: LogicalRestoreTable;
-  restore_rates: RestoreRateTable;
   lineages: LineageTable;
   base_backups: BaseBackupTable;
   wal_gaps: WalGapTable;
@@ -247,14 +246,6 @@ export interface LogicalRestoreTable {
   /** The objects, failures first. Written as JSON text. */
   objects: ColumnType<readonly LogicalRestoreObject[] | null, string | null | undefined, string | null>;
   created_at: Date;
-}
-
-/** How fast a host restored lately. */
-export interface RestoreRateTable {
-  host_id: string;
-  fetch_bytes_per_second: number;
-  replay_bytes_per_second: number;
-  measured_at: Date;
 }
 
 /** One history of a database's cluster; see the repository's lineages. */

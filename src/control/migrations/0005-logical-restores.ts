@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 
-/** Restores of dumps, and how fast this platform's machines restore. */
+/** Restores of dumps. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
 }
@@ -24,10 +24,4 @@ const STATEMENTS = [
     created_at timestamptz not null
   )`,
   `create index logical_restores_addon on logical_restores (addon_id, id desc)`,
-  `create table restore_rates (
-    host_id text primary key,
-    fetch_bytes_per_second double precision not null,
-    replay_bytes_per_second double precision not null,
-    measured_at timestamptz not null
-  )`,
 ];
