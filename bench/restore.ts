@@ -25,7 +25,7 @@ const DEFAULT_ROUNDS = 3;
 const STEP_ROWS = 20_000;
 const STEP_SHARE = 97;
 /** What every restored copy runs with, whoever restored it. */
-const COPY_SETTINGS = { archive_mode: "off", shared_buffers: "256MB" };
+const COPY_SETTINGS = { archive_mode: "off", shared_buffers: "256MB", fsync: "on" };
 
 const NOTES = `Seconds: from nothing to a server that is out of recovery and takes connections. CPU s: the contender's processes and, as they end in its time, the
 recovering server's. tidemark decrypts, checks each file against PostgreSQL's manifest and each piece of log against its hash, syncs, finds the target in the log

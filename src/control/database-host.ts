@@ -225,7 +225,8 @@ export class DatabaseHost {
       backup: await unwrapText(secrets, row.wrapped_backup_password, what),
       replication: await unwrapText(secrets, row.wrapped_replication_password, what),
     };
-    const { version } = await provisionManagedDatabase(this.#host, database, { passwords, signal });
+    const formerName = await this.#formerName(row.addon_id);
+    const { version } = await provisionManagedDatabase(this.#host, database, { passwords, formerName, signal });
     await this.#supervise({ ...row, port });
     return async (transaction) => {
       await transaction
@@ -241,6 +242,17 @@ export class DatabaseHost {
         .where("state", "=", "provisioning")
         .execute();
     };
+  }
+
+  /** Of one that is made from another's backups: how that one is called. */
+  async #formerName(addonId: AddonId): Promise<string | undefined> {
+    const row = await this.#context.database.db
+      .selectFrom("addon_copies")
+      .innerJoin("addons", "addons.id", "addon_copies.source_addon_id")
+      .select("addons.resource_id")
+      .where("addon_copies.addon_id", "=", addonId)
+      .executeTakeFirst();
+    return row?.resource_id;
   }
 
   async #remove(addonId: AddonId, signal: AbortSignal): Promise<StoreResult> {

@@ -83,14 +83,23 @@ const execute = promisify(execFile);
 export async function provisionManagedDatabase(
   host: ManagedHost,
   database: ManagedDatabase,
-  { passwords, signal }: { readonly passwords: ManagedPasswords; readonly signal?: AbortSignal },
+  {
+    passwords,
+    formerName,
+    signal,
+  }: {
+    readonly passwords: ManagedPasswords;
+    /** For one whose data folder is a copy of another database's: its name there. */
+    readonly formerName?: string | undefined;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<ProvisionedDatabase> {
   const cancellation = signal === undefined ? {} : { signal };
   const server = await prepareManagedServer(host, database);
   await initServer(server, cancellation);
   await startServer(server, { clock: host.clock, ...cancellation });
   const superuser = superuserConnection(server);
-  await provisionRoles(superuser, { name: database.name, passwords, ...cancellation });
+  await provisionRoles(superuser, { name: database.name, passwords, formerName, ...cancellation });
   return withSession(superuser, { applicationName: "tidemark provision", ...cancellation }, async (client) => {
     await ensureReplicationSlot(client);
     return {
