@@ -3,30 +3,20 @@ import { join } from "node:path";
 import type { Transaction } from "kysely";
 import { asTidemarkError } from "../core/errors.ts";
 import { newObjectId, type ObjectId } from "../core/ids.ts";
-import { toTimelineId } from "../core/lsn.ts";
 import { listDataFolders, newDataFolderName, removeDataFolder } from "../instances/data-folders.ts";
 import { managedFolder } from "../instances/managed-database.ts";
 import { SUPERUSER } from "../instances/server-definition.ts";
 import { makePassage } from "../instances/server-files.ts";
-import type { ServiceUser } from "../instances/service-user.ts";
-import { choosePrograms, type Programs } from "../postgres/programs.ts";
+import { choosePrograms } from "../postgres/programs.ts";
 import { makePrivateFolder } from "../restore/restore-folder.ts";
-import { executeRestore, prepareRestore } from "../restore/restore.ts";
-import { parseTarget } from "../restore/target-text.ts";
-import { type ContinuousPlace, openContinuousSource } from "./base-backup.ts";
+import { executeRestore } from "../restore/restore.ts";
+import { openContinuousSource } from "./base-backup.ts";
 import type { ControlContext } from "./context.ts";
 import type { OperationHandler, OperationWork } from "./operation-runner.ts";
 import { ATTEMPTS_MAX, insertOperation } from "./operations.ts";
+import type { PointInTimePlace } from "./point-in-time-build.ts";
+import { planPointInTimeRestore } from "./point-in-time-plan.ts";
 import type { ControlSchema } from "./schema.ts";
-
-/** The machine on which copies are built. */
-export interface AddonCopyPlace extends ContinuousPlace {
-  readonly home: string;
-  readonly installed: readonly Programs[];
-  readonly user: ServiceUser;
-  /** This process, which a copy's server asks for its log. */
-  readonly pid: number;
-}
 
 /** Of an operation's id; the socket of a copy has a short path. */
 const RUN_FOLDER_ID_DIGITS = 10;
@@ -35,7 +25,7 @@ const RUN_FOLDER_ID_DIGITS = 10;
  * Handler of `addon_copy`: builds the new database's data folder from the source's backups, in place and stopped, and leaves the rest to `provision`: names,
  * passwords, slot and start are those of any new database. An interrupted attempt is repeated from nothing. When the copy fails for good, its addon is removed.
  */
-export function addonCopyHandler(context: ControlContext, place: AddonCopyPlace): OperationHandler {
+export function addonCopyHandler(context: ControlContext, place: PointInTimePlace): OperationHandler {
   return async (work) => {
     const request = await readRequest(context, work.operation.id);
     try {
@@ -79,7 +69,7 @@ async function readRequest({ database }: ControlContext, operationId: ObjectId) 
 /** @returns the name of the data folder, whole and stopped */
 async function build(
   context: ControlContext,
-  place: AddonCopyPlace,
+  place: PointInTimePlace,
   { request, work }: { request: Request; work: OperationWork },
 ): Promise<string> {
   const { clock } = context;
@@ -95,15 +85,11 @@ async function build(
   const { archive } = await openContinuousSource(context, place, source);
   const name = newDataFolderName(`${operation.id}-${operation.attempt}`);
   await makePassage(databaseFolder);
-  const prepared = await prepareRestore(
+  const { prepared } = await planPointInTimeRestore(
+    context,
     archive,
-    {
-      target: parseTarget(request.target, { isExclusive: request.isExclusive }),
-      ...(request.branch === null ? {} : { timeline: toTimelineId(request.branch) }),
-      folder: join(databaseFolder, name),
-      tablespaces: new Map(),
-    },
-    { now: clock.now(), signal },
+    { addonId: request.sourceAddonId, wish: request, folder: join(databaseFolder, name) },
+    signal,
   );
   await notePlan(context, operation.id, {
     totalBytes: prepared.target.base.volumes.reduce((sum, volume) => sum + volume.plainBytes, 0),
@@ -126,6 +112,9 @@ async function build(
       },
     });
     return name;
+  } catch (error) {
+    await removeDataFolder(databaseFolder, name, clock);
+    throw error;
   } finally {
     await rm(runFolder, { recursive: true, force: true });
   }

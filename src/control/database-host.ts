@@ -259,9 +259,7 @@ export class DatabaseHost {
     const row = await this.#row(addonId);
     await this.#supervisor.release(row.addon_id);
     await this.#untilNothingIsBuilt(addonId, signal);
-    if (row.port !== null) {
-      await removeManagedDatabase(this.#host, { addonId: row.addon_id, port: row.port }, { signal });
-    }
+    await removeManagedDatabase(this.#host, { addonId: row.addon_id, port: row.port }, { signal });
     await removeContinuousBackups(this.#context, this.#repository, { addonId, signal });
     return async (transaction) => {
       await forgetContinuousBackups(transaction, row.addon_id);
@@ -286,7 +284,7 @@ export class DatabaseHost {
         .selectFrom("operations")
         .select("id")
         .where("addon_id", "=", addonId)
-        .where("kind", "in", ["pitr_restore", "pitr_undo"])
+        .where("kind", "in", ["pitr_restore", "pitr_undo", "addon_copy"])
         .where("state", "=", "running")
         .executeTakeFirst();
       if (building === undefined) return;

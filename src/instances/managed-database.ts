@@ -247,7 +247,7 @@ export async function renewCertificate(host: ManagedHost, database: ManagedDatab
  */
 export async function removeManagedDatabase(
   host: ManagedHost,
-  database: Pick<ManagedDatabase, "addonId" | "port">,
+  database: Pick<ManagedDatabase, "addonId"> & { readonly port: number | null },
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<void> {
   const folder = managedFolder(host, database);
@@ -261,6 +261,8 @@ export async function removeManagedDatabase(
   await rm(doomed, { recursive: true, force: true });
   await renameIfPresent(folder, doomed);
   await rm(doomed, { recursive: true, force: true });
+  // One that never had a port was never started; a copy's data may lie in its folder all the same.
+  if (database.port === null) return;
   const socket = join(host.runtimeFolder, `.s.PGSQL.${database.port}`);
   await rm(socket, { force: true });
   await rm(`${socket}.lock`, { force: true });
