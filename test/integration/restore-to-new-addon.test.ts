@@ -88,8 +88,8 @@ describe("database-pitr-restore --to-new-addon on a real platform", () => {
     }, "no folder of it");
     // Its name is free again.
     assert.match(await platform.runOk([...words, "--dry-run"]), /-----> /);
-    for (const wrong of [{ name: "No Name" }, { name: "postgresql" }, { target: "yesterday" }, { branch: -1 }]) {
-      const answer = await platform.api("POST", path, { body: { copy: { name: "fine", target: "time:x", ...wrong } } });
+    for (const wrong of [{ name: "No Name" }, { name: "postgresql" }, { target: "time:yesterday" }, { branch: -1 }]) {
+      const answer = await platform.api("POST", path, { body: { copy: { name: "fine", target: "latest", ...wrong } } });
       assert.equal(answer.status, 422, JSON.stringify(wrong));
     }
   });
