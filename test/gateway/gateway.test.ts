@@ -138,15 +138,15 @@ test("startGateway() takes so many silent connections from one address, and serv
   const open = await openGateway(t);
   const silent = Array.from({ length: 40 }, () => connect(open.gateway.port, "127.0.0.1"));
   t.after(() => silent.forEach((socket) => socket.destroy()));
-  let ended = 0;
+  let left = 0;
   for (const socket of silent) {
     socket.on("error", () => undefined);
     socket.resume();
-    socket.once("close", () => (ended += 1));
+    socket.once("close", () => (left += 1));
   }
-  await until(() => ended === 20);
+  await until(() => left === 20);
   for (const socket of silent) socket.destroy();
-  await until(() => ended === 40);
+  await until(() => left === 40);
   (await tunnel(await open.connect())).end();
 });
 

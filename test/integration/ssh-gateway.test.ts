@@ -207,6 +207,15 @@ describe("the SSH gateway with OpenSSH's client", { skip: openSshMissing }, () =
     assert.match((await platform.run(["whoami"], { environment })).stdout, /You are logged in as owner/);
   });
 
+  test("the platform stops in time with tunnels in use", async (t) => {
+    const { port } = await localForward(t, options, authority);
+    const client = new Client({ connectionString: through(port).replace("prefer", "disable") });
+    client.on("error", () => undefined);
+    await client.connect();
+    assert.equal(await platform.stop(), 0);
+    await assert.rejects(client.query("select 1"));
+  });
+
   /** Runs a tunnel of the command line with the first key, once it is open. It ends with the test. */
   async function dbTunnel(t: TestContext, args: readonly string[], environment: Record<string, string> = {}) {
     const identity = "SSH_AUTH_SOCK" in environment ? [] : ["--identity", join(folder, "id_ed25519")];
