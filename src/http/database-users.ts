@@ -27,7 +27,9 @@ const password = plainText(TEXT_CHARS_MAX)
 const passwordConfirmation = plainText(TEXT_CHARS_MAX).nullish();
 const databaseParams = z.object({ addon: pathName });
 const userParams = z.object({ addon: pathName, user: pathName });
-const oneUser = (description: string) => answer(description, z.object({ database_user: UserWithPassword }));
+/** The API's documentation has the fields at the top, its clients read them below the noun: both find them. */
+const oneUser = (description: string) =>
+  answer(description, UserWithPassword.extend({ database_user: UserWithPassword }).openapi("OneDatabaseUser"));
 
 const listUsers = createRoute({
   operationId: "listDatabaseUsers",
@@ -106,19 +108,19 @@ export function registerDatabaseUsers(router: Router): void {
     const asked = c.req.valid("json").database_user;
     const input = { name: asked.name, isReadOnly: asked.read_only ?? false, password: readPassword(asked) };
     const made = await c.var.face.services.databaseUsers.create(c.var.caller, c.req.valid("param").addon, input);
-    return c.json({ database_user: viewWithPassword(made) }, 201);
+    return c.json(viewOne(made), 201);
   });
   router.openapi(changeUser, async (c) => {
     const { addon, user: name } = c.req.valid("param");
     const input = { name, password: readPassword(c.req.valid("json").database_user) };
     const changed = await c.var.face.services.databaseUsers.setPassword(c.var.caller, addon, input);
-    return c.json({ database_user: viewWithPassword(changed) }, 200);
+    return c.json(viewOne(changed), 200);
   });
   router.openapi(resetPassword, async (c) => {
     const { addon, user: name } = c.req.valid("param");
     const input = { name, password: null };
     const changed = await c.var.face.services.databaseUsers.setPassword(c.var.caller, addon, input);
-    return c.json({ database_user: viewWithPassword(changed) }, 200);
+    return c.json(viewOne(changed), 200);
   });
   router.openapi(removeUser, async (c) => {
     const { addon, user: name } = c.req.valid("param");
@@ -148,6 +150,11 @@ function viewUser({ name, isReadOnly, isProtected, passwordEncryption }: Databas
     protected: isProtected,
     dbms_attributes: passwordEncryption === null ? null : { password_encryption: passwordEncryption },
   };
+}
+
+function viewOne(changed: { user: DatabaseUser; generatedPassword: string | null }) {
+  const view = viewWithPassword(changed);
+  return { ...view, database_user: view };
 }
 
 function viewWithPassword({

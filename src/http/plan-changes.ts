@@ -67,7 +67,13 @@ const changePlan = createRoute({
   responses: {
     200: answer(
       "The change has begun",
-      z.object({ addon: AddonJson, message: z.string(), variables: z.array(z.string()), plan_change: PlanChangeJson }),
+      z.object({
+        addon: AddonJson,
+        message: z.string(),
+        variables: z.array(z.string()),
+        vars: z.array(z.string()).openapi({ description: "The same as `variables`" }),
+        plan_change: PlanChangeJson,
+      }),
     ),
     ...bodyRefusals(401, 404, 409),
   },
@@ -89,6 +95,7 @@ export function registerPlanChanges(router: Router): void {
         addon: viewAddon(begun.addon),
         message: messageOf(begun.change),
         variables: [],
+        vars: [],
         plan_change: viewChange(begun.change),
       },
       200,

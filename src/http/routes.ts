@@ -29,6 +29,7 @@ import { registerRecoveryWindow } from "./recovery-window.ts";
 import { registerRegions } from "./regions.ts";
 import { registerSecondFactors } from "./second-factors.ts";
 import { registerSessions } from "./sessions.ts";
+import { registerStacks } from "./stacks.ts";
 import { registerStatus } from "./status.ts";
 import { registerTokens } from "./tokens.ts";
 import { registerUsers } from "./users.ts";
@@ -44,6 +45,7 @@ export function emptyRouter(): Router {
 export function registerRoutes(router: Router): void {
   registerHealth(router);
   registerRegions(router);
+  registerStacks(router);
   registerTokens(router);
   registerSessions(router);
   registerSecondFactors(router);

@@ -29,6 +29,19 @@ test("serve refuses a port in use before it makes anything", async (t) => {
   await assert.rejects(stat(platform.home), { code: "ENOENT" });
 });
 
+test("serve refuses an SSH port in use before it makes anything", async (t) => {
+  const platform = await preparePlatform(t);
+  const port = Number(platform.environment["TIDEMARK_SSH_PORT"]);
+  const other = createServer().listen(port, "127.0.0.1");
+  t.after(() => other.close());
+  await once(other, "listening");
+  const { exitCode, stderr } = await platform.run(["serve"]);
+  assert.equal(exitCode, EXIT_CANNOT_START);
+  assert.match(stderr, new RegExp(`^ !     Port ${port} on 127\\.0\\.0\\.1 is in use`));
+  assert.match(stderr, /TIDEMARK_SSH_PORT/);
+  await assert.rejects(stat(platform.home), { code: "ENOENT" });
+});
+
 test("serve refuses the home of a newer version and leaves it as it is", async (t) => {
   const home = await makeTempFolder(t);
   await writeFile(join(home, "tidemark-home.json"), '{"version":99,"hostId":"0a1b2c3d"}\n');

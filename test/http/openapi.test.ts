@@ -33,6 +33,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
 const WITHOUT_CREDENTIALS = new Set([
   "GET /healthz",
   "GET /v1/regions",
+  "GET /v1/features/stacks",
   "GET /v1/notification_platforms",
   "GET /v1/notification_platforms/search",
   "GET /v1/event_types",

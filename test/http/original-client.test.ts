@@ -145,6 +145,9 @@ describe("answers that would mislead the original's command line", () => {
     assert.ok(names("POST /api/databases/{addon}/pitr/restore", 201).includes("operation_id"));
     assert.ok(names("POST /api/databases/{addon}/pitr/restore", 201).includes("operation"));
     const maintenance = names("GET /api/databases/{addon}/maintenance/{maintenance}", 200);
+    assert.ok(names("PATCH /v1/apps/{app}/addons/{addon}", 200).includes("vars"));
+    const user = names("POST /api/databases/{addon}/users", 201);
+    assert.ok(user.includes("name") && user.includes("database_user"));
     for (const name of ["maintenance", "id", "status", "type", "started_at", "ended_at"])
       assert.ok(maintenance.includes(name), name);
   });

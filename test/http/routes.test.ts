@@ -648,13 +648,13 @@ describe("features, users and maintenances of a database", () => {
     const asked = { name: "reporting", read_only: true, password: given, password_confirmation: given };
     assert.deepEqual(await call("POST", "/users", { database_user: { database_id: ADDON_ID, ...asked } }), {
       status: 201,
-      body: { database_user: reporting },
+      body: { ...reporting, database_user: reporting },
     });
     const slip = { database_user: { ...asked, password_confirmation: "other" } };
     assert.equal((await call("POST", "/users", slip)).status, 422);
     assert.deepEqual(await call("POST", "/users/reporting/reset_password", {}), {
       status: 200,
-      body: { database_user: { ...reporting, password: "generated" } },
+      body: { ...reporting, password: "generated", database_user: { ...reporting, password: "generated" } },
     });
     assert.equal((await call("PATCH", "/users/reporting", { database_user: { password: given } })).status, 200);
     assert.deepEqual(await call("DELETE", "/users/reporting"), { status: 204, body: null });
