@@ -122,6 +122,11 @@ const continuousBackups = createRoute({
   }),
   component: lazyRouteComponent(() => import("./pages/continuous-backups-page.tsx"), "ContinuousBackupsPage"),
 });
+const databaseLogs = createRoute({
+  getParentRoute: () => database,
+  path: "/logs",
+  component: lazyRouteComponent(() => import("./pages/database-logs-page.tsx"), "DatabaseLogsPage"),
+});
 const databaseSettings = createRoute({
   getParentRoute: () => database,
   path: "/settings",
@@ -138,12 +143,20 @@ const platform = createRoute({
   path: "/platform",
   component: lazyRouteComponent(() => import("./pages/platform-frame.tsx"), "PlatformFrame"),
 });
-const platformHome = createRoute({
+const platformDatabases = createRoute({
   getParentRoute: () => platform,
   path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/platform/audit" });
-  },
+  validateSearch: pageSearch,
+  component: lazyRouteComponent(() => import("./pages/platform-databases-page.tsx"), "PlatformDatabasesPage"),
+});
+const platformQueue = createRoute({
+  getParentRoute: () => platform,
+  path: "/queue",
+  validateSearch: (search: Record<string, unknown>): { page?: number; state?: "done" | "error" } => ({
+    ...pageSearch(search),
+    ...(search["state"] === "done" || search["state"] === "error" ? { state: search["state"] } : {}),
+  }),
+  component: lazyRouteComponent(() => import("./pages/platform-queue-page.tsx"), "PlatformQueuePage"),
 });
 const audit = createRoute({
   getParentRoute: () => platform,
@@ -170,10 +183,11 @@ const tree = root.addChildren([
     database.addChildren([
       databaseOverview,
       backups.addChildren([logicalBackups, continuousBackups]),
+      databaseLogs,
       databaseSettings,
     ]),
     account,
-    platform.addChildren([platformHome, audit]),
+    platform.addChildren([platformDatabases, platformQueue, audit]),
     invitation,
   ]),
 ]);

@@ -134,7 +134,7 @@ async function readReady(
             .selectFrom("operations")
             .select("operations.id")
             .whereRef("operations.addon_id", "=", "databases.addon_id")
-            .where("operations.kind", "in", ["logical_backup", ...RESTORING_KINDS])
+            .where("operations.kind", "in", ["logical_backup", "logical_restore", ...RESTORING_KINDS])
             .where("operations.state", "in", ["scheduled", "running"]),
         ),
       ),

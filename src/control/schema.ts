@@ -20,7 +20,7 @@ export interface ControlSchema {
   database_features: DatabaseFeatureTable;
   maintenances: MaintenanceTable;
   logical_restores: LogicalRestoreTable;
-  addon_copies: AddonCopyTable;
+  restore_rates: RestoreRateTable;
   lineages: LineageTable;
   base_backups: BaseBackupTable;
   wal_gaps: WalGapTable;
@@ -159,7 +159,6 @@ export type OperationKind =
   | "remove"
   | "logical_backup"
   | "logical_restore"
-  | "addon_copy"
   | "base_backup"
   | "expire_backups"
   | "pitr_plan"
@@ -250,21 +249,12 @@ export interface LogicalRestoreTable {
   created_at: Date;
 }
 
-/** A database that is made from another one's continuous backups. Its state is its operation's. */
-export interface AddonCopyTable {
-  operation_id: ObjectId;
-  /** The new one. */
-  addon_id: AddonId;
-  source_addon_id: AddonId;
-  /** As `parseTarget` reads it. */
-  target: string;
-  is_exclusive: boolean;
-  /** A timeline; null for the newest. */
-  branch: number | null;
-  /** Of the base backup; null until the copy is planned. */
-  total_bytes: number | null;
-  /** Where the copy ends; null until it is planned. */
-  target_lsn: string | null;
+/** How fast a host restored lately. */
+export interface RestoreRateTable {
+  host_id: string;
+  fetch_bytes_per_second: number;
+  replay_bytes_per_second: number;
+  measured_at: Date;
 }
 
 /** One history of a database's cluster; see the repository's lineages. */

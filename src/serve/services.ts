@@ -1,6 +1,5 @@
 import type { ServeConfig } from "../config.ts";
 import { createUsersService } from "../control/accounts.ts";
-import { createAddonCopyService } from "../control/addon-copies.ts";
 import { createAddonService } from "../control/addons.ts";
 import { createAppService } from "../control/apps.ts";
 import { createBackupService, type OpenArchive } from "../control/backups.ts";
@@ -73,7 +72,6 @@ export function createServices(
     events: createEventService(context),
     metrics: createMetricsService(context),
     health: createHealthService({ ...context, startedAt: context.clock.now() }),
-    addonCopies: createAddonCopyService(context),
     logicalRestores: createLogicalRestoreService(context),
     pointInTime: createPointInTimeService(context),
     oneOffs,

@@ -16,7 +16,7 @@ const WIDTHS = [360, 1280];
 const TABS_MAX = 60;
 
 /** Below `/apps/my-app/databases/<addon>`. */
-const DATABASE_PAGES = ["", "/backups", "/backups?schedule=true", "/backups/continuous", "/settings"];
+const DATABASE_PAGES = ["", "/backups", "/backups?schedule=true", "/backups/continuous", "/logs", "/settings"];
 const PAGES = [
   "/apps",
   "/apps?create=true",
@@ -28,6 +28,8 @@ const PAGES = [
   `/apps/${APP}/settings`,
   "/apps/none",
   "/account",
+  "/platform",
+  "/platform/queue",
   "/platform/audit",
 ];
 

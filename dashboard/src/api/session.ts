@@ -7,11 +7,17 @@ import { query } from "./queries.ts";
 /** How the session is fetched and kept. */
 export const SESSION = query("showSession", {});
 
-/** Logs in: the platform sets a cookie that no script can read. Errors: `ApiError`. */
-export async function beginSession(input: { identifier: string; password: string }): Promise<Session> {
+/**
+ * Logs in: the platform sets a cookie that no script can read. `code` is a one-time password, empty where none was asked for. Errors: `ApiError`,
+ * `second_factor_required` when one is.
+ */
+export async function beginSession(input: { identifier: string; password: string; code: string }): Promise<Session> {
   const response = await fetch("/v1/session", {
     method: "POST",
-    headers: { Authorization: `Basic ${base64(`${input.identifier}:${input.password}`)}` },
+    headers: {
+      Authorization: `Basic ${base64(`${input.identifier}:${input.password}`)}`,
+      ...(input.code === "" ? {} : { "X-Authorization-OTP": input.code }),
+    },
   });
   if (!response.ok) throw await readError(response);
   // As the API's document says of this address.

@@ -11,6 +11,8 @@ import { TextField } from "../ui/field.tsx";
 import { Ago, Instant } from "../ui/instant.tsx";
 import { Loaded } from "../ui/loaded.tsx";
 import { Failure, Notice } from "../ui/notice.tsx";
+import { KeysBlock } from "./keys-block.tsx";
+import { SecondFactorBlock } from "./second-factor-block.tsx";
 import { PageHead } from "../ui/page-head.tsx";
 
 export function AccountPage() {
@@ -33,7 +35,9 @@ export function AccountPage() {
             )}
           </Loaded>
         </Block>
+        <SecondFactorBlock />
         <Tokens />
+        <KeysBlock />
       </div>
     </>
   );

@@ -1,11 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import type { Plan } from "../../generated/api.ts";
 import { query, useCall } from "../api/queries.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { SelectField } from "../ui/field.tsx";
 import { Loaded } from "../ui/loaded.tsx";
 import { Failure } from "../ui/notice.tsx";
+import { PlanChoice } from "./plan-choice.tsx";
 
 /** Provider, plan, Finish. */
 export function AddAddonDialog({ app, onClose }: { app: string; onClose: () => void }) {
@@ -43,43 +43,5 @@ export function AddAddonDialog({ app, onClose }: { app: string; onClose: () => v
         </div>
       </form>
     </Dialog>
-  );
-}
-
-/** The plans of a provider as one group of choices. */
-export function PlanChoice(props: { provider: string; chosen: string | null; onChoose: (plan: string) => void }) {
-  const plans = useQuery(query("listPlans", { path: { provider: props.provider } }));
-  return (
-    <Loaded from={plans}>
-      {(reply) => (
-        <fieldset className="field">
-          <legend>Plan</legend>
-          <div className="plans">
-            {reply.plans.map((plan) => (
-              <PlanCard key={plan.id} plan={plan} {...props} />
-            ))}
-          </div>
-        </fieldset>
-      )}
-    </Loaded>
-  );
-}
-
-function PlanCard(props: { plan: Plan; chosen: string | null; onChoose: (plan: string) => void }) {
-  const { plan } = props;
-  return (
-    <label className="plan">
-      <input
-        type="radio"
-        name="plan"
-        value={plan.id}
-        checked={props.chosen === plan.id}
-        onChange={() => props.onChoose(plan.id)}
-      />
-      <span>
-        <strong>{plan.display_name}</strong>
-        <span className="muted small">{plan.description}</span>
-      </span>
-    </label>
   );
 }

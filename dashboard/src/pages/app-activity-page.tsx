@@ -3,7 +3,8 @@ import { getRouteApi } from "@tanstack/react-router";
 import { query } from "../api/queries.ts";
 import { Block, Empty } from "../ui/block.tsx";
 import { Loaded } from "../ui/loaded.tsx";
-import { EventList, Pages } from "./event-list.tsx";
+import { EventList } from "./event-list.tsx";
+import { Pages } from "./page-links.tsx";
 
 const route = getRouteApi("/signed-in/apps/$app/activity");
 

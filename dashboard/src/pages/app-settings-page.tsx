@@ -3,6 +3,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import { useCall } from "../api/queries.ts";
 import { Block } from "../ui/block.tsx";
+import { NotifiersBlock } from "./notifiers-block.tsx";
 import { CollaboratorsBlock } from "./collaborators-block.tsx";
 import { ConfirmName } from "../ui/confirm-name.tsx";
 
@@ -13,6 +14,7 @@ export function AppSettingsPage() {
   const [isRemoving, setIsRemoving] = useState(false);
   return (
     <div className="stack">
+      <NotifiersBlock app={app} />
       <CollaboratorsBlock app={app} />
       <Block title="Delete the app">
         <div className="row spread">

@@ -7,7 +7,8 @@ import { Block, Empty } from "../ui/block.tsx";
 import { TextField } from "../ui/field.tsx";
 import { Loaded } from "../ui/loaded.tsx";
 import type { Column } from "../ui/table.tsx";
-import { EventList, Pages } from "./event-list.tsx";
+import { EventList } from "./event-list.tsx";
+import { Pages } from "./page-links.tsx";
 
 const route = getRouteApi("/signed-in/platform/audit");
 

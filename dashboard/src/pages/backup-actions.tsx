@@ -7,6 +7,7 @@ import { useCall } from "../api/queries.ts";
 import { Icon } from "../ui/icons.tsx";
 import { Failure } from "../ui/notice.tsx";
 import { isOpen } from "./backup-parts.tsx";
+import { RestoreBackupButton } from "./logical-restores.tsx";
 
 /** What can be done with a backup in its state, and why it could not be done. */
 export function BackupActions({ addon, backup }: { addon: string; backup: Backup }) {
@@ -22,6 +23,7 @@ export function BackupActions({ addon, backup }: { addon: string; backup: Backup
           <Icon name="download" />
         </ActionButton>
       )}
+      {backup.status === "done" && <RestoreBackupButton addon={addon} backup={backup} />}
       {isOpen(backup) && (
         <ActionButton
           backup={backup}

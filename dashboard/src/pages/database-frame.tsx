@@ -45,11 +45,26 @@ export function DatabaseFrame() {
                 </p>
               </Notice>
             )}
+            <Health addon={params.addon} />
             <Outlet />
           </div>
         )}
       </Loaded>
     </>
+  );
+}
+
+/** What is wrong with how it is backed up; nothing while all is well. */
+function Health({ addon }: { addon: string }) {
+  const status = useQuery({ ...query("showStatus", {}), refetchInterval: STATUS_INTERVAL_MS });
+  const health = status.data?.databases.find((database) => database.addon_id === addon);
+  if (health === undefined || health.problems.length === 0) return null;
+  return (
+    <Notice tone={health.is_restorable ? "warn" : "bad"}>
+      {health.problems.map(({ code, text }) => (
+        <p key={code}>{text}</p>
+      ))}
+    </Notice>
   );
 }
 
@@ -62,6 +77,9 @@ function DatabaseTabs() {
       </Link>
       <Link to="/apps/$app/databases/$addon/backups" params={params} activeOptions={{ includeSearch: false }}>
         Backups
+      </Link>
+      <Link to="/apps/$app/databases/$addon/logs" params={params}>
+        Logs
       </Link>
       <Link to="/apps/$app/databases/$addon/settings" params={params}>
         Settings

@@ -6,11 +6,32 @@ import { query, useCall } from "../api/queries.ts";
 import { Block } from "../ui/block.tsx";
 import { Loaded } from "../ui/loaded.tsx";
 import { Failure } from "../ui/notice.tsx";
+import { DatabaseUsersBlock } from "./database-users-block.tsx";
+import { MaintenanceBlock } from "./maintenance-block.tsx";
+import { PlanBlock } from "./plan-block.tsx";
+import { TlsBlock } from "./tls-block.tsx";
 
 const route = getRouteApi("/signed-in/apps/$app/databases/$addon");
 
 export function DatabaseSettingsPage() {
-  const { addon } = route.useParams();
+  const { app, addon } = route.useParams();
+  const database = useQuery(query("showDatabase", { path: { addon } }));
+  return (
+    <Loaded from={database}>
+      {(reply) => (
+        <>
+          <PlanBlock app={app} addon={addon} plan={reply.database.plan} />
+          <TlsBlock database={reply.database} />
+          <DatabaseUsersBlock addon={addon} />
+          <MaintenanceBlock database={reply.database} />
+          <ProtectionBlock addon={addon} />
+        </>
+      )}
+    </Loaded>
+  );
+}
+
+function ProtectionBlock({ addon }: { addon: string }) {
   const recovery = useQuery(query("showRecoveryWindow", { path: { addon } }));
   return (
     <Block title="When continuous backups stall">

@@ -1,5 +1,6 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { BackupListBlock } from "./backup-list-block.tsx";
+import { LogicalRestoresBlock } from "./logical-restores.tsx";
 import { BackupScheduleBlock } from "./backup-schedule-block.tsx";
 
 const route = getRouteApi("/signed-in/apps/$app/databases/$addon/backups/");
@@ -16,6 +17,7 @@ export function LogicalBackupsPage() {
         isChanging={schedule === true}
         onDone={() => navigate({ search: {} })}
       />
+      <LogicalRestoresBlock addon={addon} />
       <BackupListBlock addon={addon} />
     </>
   );

@@ -44,16 +44,19 @@ export function LoginPage() {
 function LoginForm({ next }: { next: string }) {
   const [identifier, setIdentifier] = useState("");
   const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
+  const [isCodeAsked, setIsCodeAsked] = useState(false);
   const client = useQueryClient();
   const router = useRouter();
   const login = useMutation<Session, ApiError>({
     mutationFn: () =>
-      beginSession({ identifier, password }).catch((thrown: unknown) => Promise.reject(asApiError(thrown))),
+      beginSession({ identifier, password, code }).catch((thrown: unknown) => Promise.reject(asApiError(thrown))),
     onSuccess: (session) => {
       client.clear();
       client.setQueryData(SESSION.queryKey, { session });
       router.history.push(next);
     },
+    onError: (error) => setIsCodeAsked(isCodeAsked || isCodeWanted(error)),
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -80,11 +83,27 @@ function LoginForm({ next }: { next: string }) {
           autoComplete="current-password"
           required
         />
+        {isCodeAsked && (
+          <TextField
+            label="One-time code"
+            value={code}
+            onChange={setCode}
+            autoComplete="one-time-code"
+            autoFocus
+            required
+            hint="From your authenticator, or one of your recovery codes."
+          />
+        )}
       </div>
-      <Failure error={login.error} />
+      {login.error !== null && !isCodeWanted(login.error) && <Failure error={login.error} />}
       <button type="submit" className="button primary" disabled={login.isPending}>
         Log in
       </button>
     </form>
   );
+}
+
+/** The API's clients know it by this text: the answer has no other member. */
+function isCodeWanted({ status, message }: ApiError): boolean {
+  return status === 401 && message === "OTP Required";
 }
