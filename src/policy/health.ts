@@ -63,7 +63,7 @@ export function judgeContinuous(facts: ContinuousFacts, limits: BackupPlan["aler
   const lagMs = Math.max(0, now.getTime() - coveredUntil(facts, lagBytes).getTime());
   const delayedAfterMs = Math.min(limits.delayedAfterMinutes * MINUTE_MS, DELAYED_AFTER_MAX_MS);
   const staleAfterMs = Math.min(limits.staleAfterMinutes * MINUTE_MS, STALE_AFTER_MAX_MS);
-  const isLosing = facts.server?.walStatus != null && LOSING_WAL_STATUSES.has(facts.server.walStatus);
+  const isLosing = LOSING_WAL_STATUSES.has(facts.server?.walStatus ?? "");
   if (lagMs > staleAfterMs) return { state: "stale", lagMs, lagBytes };
   const isLate = lagMs > delayedAfterMs || isLosing;
   if (isLate && facts.state === "healthy") return { state: "delayed", lagMs, lagBytes };

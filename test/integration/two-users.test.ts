@@ -135,6 +135,29 @@ describe("two users of a platform", () => {
     assert.equal((await platform.api("GET", `/v1/apps/shop/addons/${owned.addonId}`)).status, 200);
   });
 
+  test("each one's timeline tells what concerns them, and the audit is the owner's alone", async () => {
+    const typesOf = async (path: string, token: string): Promise<unknown[]> =>
+      pickList((await platform.api("GET", `${path}?per_page=100`, { token })).body, "events").map((each) =>
+        pick(each, "type"),
+      );
+    const ownerJwt = await platform.ownerJwt();
+    const shop = await typesOf("/v1/apps/shop/events", ownerJwt);
+    for (const type of ["new_app", "new_addon", "database_backup_requested", "database_backup_succeeded"])
+      assert.ok(shop.includes(type), `${type} is not in ${JSON.stringify(shop)}`);
+    const { body } = await platform.api("GET", "/v1/events?per_page=100", { token: bob.jwt });
+    assert.ok(pickList(body, "events").every((each) => pick(each, "app_name") !== "shop"));
+    const bobs = await typesOf("/v1/events", bob.jwt);
+    for (const type of ["new_user", "login_success", "new_token", "new_app"]) assert.ok(bobs.includes(type), type);
+    for (const path of ["audit", "databases", "operations"])
+      assert.equal((await platform.api("GET", `/v1/platform/${path}`, { token: bob.jwt })).status, 403, path);
+    const audit = await platform.api("GET", "/v1/platform/audit?user=bob&type=new_app", { token: ownerJwt });
+    assert.deepEqual(
+      pickList(audit.body, "events").map((each) => [pick(each, "app_name"), pick(each, "address")]),
+      [["bobs-app", "127.0.0.1"]],
+    );
+    assert.doesNotMatch(JSON.stringify([body, audit.body]), /tk-us-|a password/);
+  });
+
   test("an addon's token opens that addon only, and nothing of the platform's API", async () => {
     const own = await platform.api("GET", `/api/databases/${bob.addonId}`, { token: bob.addonToken });
     assert.equal(own.status, 200);
