@@ -3,7 +3,7 @@ import { type CleanUp } from "./temp-folder.ts";
 import { isRecord, type Platform, startPlatform, waitFor } from "./platform.ts";
 
 /** A recovery, fetched and replayed on a crowded machine. */
-const OPERATION_DEADLINE_MS = 120_000;
+const OPERATION_DEADLINE_MS = 300_000;
 
 /** One branch, as the recovery window lists it. */
 export interface ShownBranch {
@@ -35,10 +35,18 @@ export class InPlaceScene {
     return scene;
   }
 
+  /** A session of the owner's; its caller ends it. */
+  async connect(): Promise<Client> {
+    const client = new Client({ connectionString: this.#uri });
+    // A swap cuts it.
+    client.on("error", () => undefined);
+    await client.connect();
+    return client;
+  }
+
   /** As the owner, by the address and the password that the app's variable has. */
   async query(text: string): Promise<Record<string, unknown>[]> {
-    const client = new Client({ connectionString: this.#uri });
-    await client.connect();
+    const client = await this.connect();
     try {
       return (await client.query(text)).rows;
     } finally {
