@@ -4,6 +4,7 @@ import type { IncomingMessage, Server } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import type { OneOffAttachment } from "../control/one-off-service.ts";
 import type { Principal } from "../control/model.ts";
+import type { Clock } from "../core/clock.ts";
 import { asTidemarkError, TidemarkError } from "../core/errors.ts";
 import type { HttpFace } from "./context.ts";
 import { parseAuthorization } from "./credentials.ts";
@@ -46,6 +47,8 @@ export function acceptAttachments(server: Server, face: HttpFace): () => void {
 
 async function attach(request: IncomingMessage, socket: Duplex, face: HttpFace): Promise<void> {
   const { clock, services } = face;
+  // From now on: one that leaves before the command begins has left as well.
+  const clientLeft = firstOf(socket, ["end", "close"]);
   let attachment: OneOffAttachment;
   try {
     const reference = pathName.safeParse(ADDRESS.exec(request.url ?? "")?.[1]).data;
@@ -57,7 +60,7 @@ async function attach(request: IncomingMessage, socket: Duplex, face: HttpFace):
   }
   socket.write("HTTP/1.1 200 OK\r\n\r\n");
   await clock.sleep(BEGIN_DELAY_MS);
-  await serveTerminal(socket, attachment, face);
+  await serveTerminal(socket, attachment, { clock, clientLeft });
   attachment.leave();
   if (socket.destroyed) return;
   socket.end();
@@ -67,7 +70,11 @@ async function attach(request: IncomingMessage, socket: Duplex, face: HttpFace):
 }
 
 /** Until the output has ended or the client has left. */
-async function serveTerminal(socket: Duplex, attachment: OneOffAttachment, { clock }: HttpFace): Promise<void> {
+async function serveTerminal(
+  socket: Duplex,
+  attachment: OneOffAttachment,
+  { clock, clientLeft }: { readonly clock: Clock; readonly clientLeft: Promise<void> },
+): Promise<void> {
   const { input, output } = attachment;
   const heard = new AbortController();
   output.on("data", () => {
@@ -75,11 +82,10 @@ async function serveTerminal(socket: Duplex, attachment: OneOffAttachment, { clo
     heard.abort();
   });
   const outputEnded = firstOf(output, ["end", "close"]);
-  const clientLeft = firstOf(socket, ["end", "close"]);
   // The stream itself stops the command while the client doesn't read.
   output.pipe(socket, { end: false });
   attachment.begin();
-  await Promise.race([clock.sleep(INPUT_HOLD_MS, heard.signal).catch(() => undefined), outputEnded]);
+  await Promise.race([clock.sleep(INPUT_HOLD_MS, heard.signal).catch(() => undefined), outputEnded, clientLeft]);
   socket.on("data", () => attachment.noteActivity());
   socket.pipe(input, { end: false });
   // A client never ends its side alone: when that side ends, the client is gone.
