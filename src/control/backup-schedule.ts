@@ -64,11 +64,21 @@ export async function readPeriodicBackups(
     .where("kind", "in", RESTORING_KINDS)
     .where("state", "in", ["scheduled", "running"])
     .executeTakeFirst();
+  const maintenance = await db
+    .selectFrom("operations")
+    .select("id")
+    .where("addon_id", "=", addon.id)
+    .where("kind", "in", ["maintain", "change_plan"])
+    .where("state", "in", ["scheduled", "running"])
+    .executeTakeFirst();
   return {
     isEnabled: schedule.isEnabled,
     hourUtc: schedule.hourUtc,
     nextRuns: runs.map(({ at }) => at),
-    waitsBecause: runs[0]?.isDue === true ? delayOf(addon, { openBackup: open?.id, openRestore: restore?.id }) : null,
+    waitsBecause:
+      runs[0]?.isDue === true
+        ? delayOf(addon, { openBackup: open?.id, openRestore: restore?.id, isMaintained: maintenance !== undefined })
+        : null,
   };
 }
 
@@ -100,10 +110,15 @@ export async function configureBackups(
 
 function delayOf(
   addon: AddonFacts,
-  { openBackup, openRestore }: { openBackup: string | undefined; openRestore: string | undefined },
+  {
+    openBackup,
+    openRestore,
+    isMaintained,
+  }: { openBackup: string | undefined; openRestore: string | undefined; isMaintained: boolean },
 ): string {
   if (addon.state === "provisioning") return "The database is being made";
   if (openRestore !== undefined) return `The database is being restored: ${openRestore}`;
+  if (isMaintained) return "The database is being maintained";
   if (addon.status !== "running") return `The database is not running: ${addon.status_reason ?? "it is stopped"}`;
   if (openBackup !== undefined) return `Another backup is running: ${openBackup}`;
   return "It is about to begin";
@@ -134,7 +149,13 @@ async function readReady(
             .selectFrom("operations")
             .select("operations.id")
             .whereRef("operations.addon_id", "=", "databases.addon_id")
-            .where("operations.kind", "in", ["logical_backup", "logical_restore", ...RESTORING_KINDS])
+            .where("operations.kind", "in", [
+              "logical_backup",
+              "logical_restore",
+              "change_plan",
+              "maintain",
+              ...RESTORING_KINDS,
+            ])
             .where("operations.state", "in", ["scheduled", "running"]),
         ),
       ),

@@ -9,6 +9,7 @@ import {
   ownerConnection,
   reconfigureDatabase,
   provisionManagedDatabase,
+  readManagedServer,
   removeManagedDatabase,
   renewCertificate,
   supervisedDatabase,
@@ -16,6 +17,7 @@ import {
 import { firstFreePort, type PortRange } from "../instances/ports.ts";
 import { type ServerStatus, Supervisor } from "../instances/supervisor.ts";
 import type { Connection } from "../postgres/connection.ts";
+import { choosePrograms, readProgramsVersion } from "../postgres/programs.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
 import { forgetContinuousBackups, removeContinuousBackups } from "./continuous-removal.ts";
@@ -35,6 +37,8 @@ const BUILDING_POLL_MS = 200;
 const DATA_FOLDER_SWEEP_INTERVAL_MS = 60_000;
 /** Pause before a server's status is stored again after the control database refused. */
 const STATUS_RETRY_MS = 2000;
+/** A renewed package is noticed that late. */
+const VERSION_VALID_MS = 5 * 60_000;
 /** Another process of this host can take the port that we chose between two statements; then we choose again. */
 const PORT_TRIES_MAX = 20;
 
@@ -43,6 +47,15 @@ type DatabaseRow = Selectable<DatabaseTable> &
     /** Names of what its user has switched on. */
     readonly features: readonly string[];
   };
+
+export interface ServerNow {
+  /** `15.18`, of the process that runs. */
+  readonly version: string;
+  /** Of the programs that a start would run. */
+  readonly installedVersion: string;
+  /** Names of settings that wait for a restart. */
+  readonly pendingRestart: readonly string[];
+}
 
 /** One database's server, in the hands of one operation. */
 export interface HostedServer {
@@ -64,6 +77,7 @@ export class DatabaseHost {
   readonly #newestStatus = new Map<string, ServerStatus>();
   /** Why a server is down on purpose, by its id. */
   readonly #announced = new Map<string, string>();
+  readonly #installedVersions = new Map<number, { readonly version: string; readonly askedMs: number }>();
   #certificates: Promise<void> = Promise.resolve();
   #sweeping: Promise<void> = Promise.resolve();
   readonly #closing = new AbortController();
@@ -193,6 +207,24 @@ export class DatabaseHost {
       if (this.#closing.signal.aborted) return;
       await sweepDataFolders(this.#context, { addonId, databaseFolder: managedFolder(this.#host, { addonId }) });
     }
+  }
+
+  /** How a database's server runs now, and which version a start would run. `server_not_running` when it doesn't answer. */
+  async readServer(addonId: AddonId): Promise<ServerNow> {
+    const database = this.#managed(await this.#row(addonId));
+    const installedVersion = await this.#installedVersion(database.major);
+    return { installedVersion, ...(await readManagedServer(this.#host, database)) };
+  }
+
+  /** Asked of the program itself now and then: a package may have been renewed since the platform began. */
+  async #installedVersion(major: number): Promise<string> {
+    const nowMs = this.#context.clock.now().getTime();
+    const known = this.#installedVersions.get(major);
+    if (known !== undefined && nowMs - known.askedMs < VERSION_VALID_MS) return known.version;
+    const programs = choosePrograms(this.#host.installed, major);
+    const version = (await readProgramsVersion(programs)) ?? programs.version;
+    this.#installedVersions.set(major, { version, askedMs: nowMs });
+    return version;
   }
 
   async #takeUpSettings(row: DatabaseRow): Promise<{ readonly pendingRestart: readonly string[] }> {

@@ -11,6 +11,7 @@ import type { ControlContext } from "./context.ts";
 import { UNIQUE_VIOLATION, violatedConstraint } from "./database.ts";
 import type { HostedServer } from "./database-host.ts";
 import type { PlanChange, PlanChangeService } from "./database-services.ts";
+import { requireNoRestore } from "./exclusive-work.ts";
 import { readEventActor, readEventAddon, recordDatabaseEvent } from "./events.ts";
 import type { OperationHandler } from "./operation-runner.ts";
 import { ATTEMPTS_MAX, insertOperation } from "./operations.ts";
@@ -127,6 +128,7 @@ async function beginChange(
 ): Promise<void> {
   try {
     await database.db.transaction().execute(async (transaction) => {
+      await requireNoRestore(transaction, addon.id);
       const operation = await insertOperation(transaction, {
         id: newObjectId(clock.now()),
         kind: "change_plan",

@@ -187,8 +187,20 @@ export async function reconfigureDatabase(
   });
 }
 
+/** How the database's server runs. `server_not_running` when it doesn't answer. */
+export async function readManagedServer(
+  host: ManagedHost,
+  database: ManagedDatabase,
+): Promise<{ readonly version: string; readonly pendingRestart: readonly string[] }> {
+  const superuser = superuserConnection({ socketFolder: host.runtimeFolder, port: database.port });
+  return await withSession(superuser, { applicationName: "tidemark maintenance" }, async (client) => ({
+    version: (await readServerVersion(client)).version,
+    pendingRestart: await readPendingRestart(client),
+  }));
+}
+
 /** Names of the settings that wait for a restart of the server. */
-export async function readPendingRestart(client: Client): Promise<string[]> {
+async function readPendingRestart(client: Client): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     "select name from pg_catalog.pg_settings where pending_restart order by name",
   );

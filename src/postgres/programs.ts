@@ -104,6 +104,11 @@ export function programPath(
   return join(programs.binFolder, name);
 }
 
+/** Version of an installation as it is now, after an update of its package say; undefined while it doesn't run. */
+export async function readProgramsVersion(programs: Programs): Promise<string | undefined> {
+  return await askVersion(join(programs.binFolder, "postgres"));
+}
+
 async function namedInstallation(folder: string): Promise<Programs> {
   const programs = await inspect(folder);
   if (programs === undefined) {

@@ -6,6 +6,7 @@ import { DatabaseHost } from "../control/database-host.ts";
 import { HealthWatch } from "../control/health-watch.ts";
 import { OperationRunner } from "../control/operation-runner.ts";
 import { releaseLeases } from "../control/operations.ts";
+import { maintainHandler, MaintenanceWatch } from "../control/maintenance-watch.ts";
 import { changePlanHandler } from "../control/plan-changes.ts";
 import { openPlatformKeys } from "../control/platform-row.ts";
 import { queueName } from "../control/queue.ts";
@@ -216,10 +217,13 @@ async function startDatabaseHost(
       remove: host.remove,
       pitr_swap: host.swap,
       change_plan: changePlanHandler(context, host),
+      maintain: maintainHandler(context, host),
     },
   });
   stack.defer(() => runner.close());
   await context.queue.work(queueName("provision", home.hostId), HOST_OPERATIONS_MAX, (id) => runner.run(id));
+  const maintenances = new MaintenanceWatch(context, host);
+  stack.defer(() => maintenances.close());
   const answers = new ServerAnswers(context, socketAddress(context, machine.runtimeFolder));
   stack.defer(() => answers.close());
   return host;

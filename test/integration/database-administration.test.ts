@@ -328,6 +328,49 @@ describe("the administration of a database", () => {
       assert.match((await inUtc("addons-config")).stdout, /Sundays at 16:00/);
       assert.equal((await inUtc("addons-config", "--maintenance-window-hour", "24")).exitCode, 2);
     });
+
+    test("what waits for a restart is planned, done in the window and told, and never outside of it", async () => {
+      const list = async () => {
+        const { body } = await platform.api("GET", `/api/databases/${addonId}/maintenance?page=1&per_page=20`);
+        return pickList(body, "maintenance");
+      };
+      const hourNow = new Date().getUTCHours();
+      const weekdayNow = new Date().getUTCDay();
+      const moveWindow = async (weekday: number) => {
+        const window = { weekday_utc: weekday, starting_hour_utc: hourNow, duration_in_hour: 3 };
+        await platform.api("PATCH", `/api/databases/${addonId}`, {
+          body: { database: { maintenance_window: window } },
+        });
+      };
+      await moveWindow((weekdayNow + 3) % 7);
+      const superuser = new Client(await platform.superuser(addonId));
+      await superuser.connect();
+      await superuser.query("alter system set max_connections = 121");
+      await superuser.query("select pg_reload_conf()");
+      await superuser.end();
+      await waitFor(async () => pick((await list())[0], "status") === "scheduled", "a planned maintenance", 120_000);
+      const [planned] = await list();
+      assert.equal(pick(planned, "reason"), "Settings wait for a restart: max_connections");
+      const info = await runOk("database-maintenance-info", pickText(planned, "id"));
+      assert.match(info, /\| Started At +\| Not started +\|/);
+      assert.match(info, /\| Next Maintenance Window +\| \w+days at /);
+      const pid = await platform.serverPid(addonId);
+      await moveWindow(weekdayNow);
+      await waitFor(async () => pick((await list())[0], "status") === "done", "the end of the maintenance", 120_000);
+      assert.notEqual(await platform.serverPid(addonId), pid);
+      assert.match(
+        await runOk("database-maintenance-list"),
+        /\| restart \| [\d/]+ [\d:]+ \| [\d/]+ [\d:]+ \| done +\|/,
+      );
+      const { body } = await platform.api("GET", "/v1/apps/shop/events?page=1&per_page=100");
+      const types = pickList(body, "events").map((event) => pickText(event, "type"));
+      const told = types.filter((type) => type.endsWith("_database_maintenance"));
+      assert.deepEqual(told, [
+        "complete_database_maintenance",
+        "start_database_maintenance",
+        "plan_database_maintenance",
+      ]);
+    });
   });
 });
 
