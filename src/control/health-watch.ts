@@ -40,18 +40,24 @@ export class HealthWatch {
   }
 }
 
-/** One look at every database. The time of it is stored only when all were looked at. */
+/** One look at every database. One that fails holds up none of the others; the time of the look is stored only when all were looked at. */
 export async function checkHealth({ database, clock, plans }: WatchContext): Promise<void> {
   const { db } = database;
   await sql`insert into database_health (addon_id) select id from addons where state = 'running'
     on conflict (addon_id) do nothing`.execute(db);
+  const failures: unknown[] = [];
   for (const row of await readHealthRows(db, null)) {
     if (row.isProvisioning) continue;
-    const now = clock.now();
-    const judgement = judgeHealth(row, plans, now);
-    await noteContinuous(db, { row, judgement, now });
-    await noteOverdue(db, { row, judgement, now });
+    try {
+      const now = clock.now();
+      const judgement = judgeHealth(row, plans, now);
+      await noteContinuous(db, { row, judgement, now });
+      await noteOverdue(db, { row, judgement, now });
+    } catch (thrown) {
+      failures.push(thrown);
+    }
   }
+  if (failures.length > 0) throw failures[0];
   await db.updateTable("platform").set({ health_checked_at: clock.now() }).execute();
 }
 
