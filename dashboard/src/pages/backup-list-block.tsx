@@ -72,7 +72,7 @@ function BackupTable({ addon, backups }: { addon: string; backups: readonly Back
     { title: "Status", cell: (backup) => <BackupStatus backup={backup} /> },
     { title: "Size", kind: "number", cell: ({ size }) => (size === null ? "" : sizeText(size)) },
     { title: "Method", cell: ({ method }) => method },
-    { title: "Kept", cell: (backup) => <BackupKept backup={backup} /> },
+    { title: "Kept", kind: "prose", cell: (backup) => <BackupKept backup={backup} /> },
     { title: "Actions", kind: "actions", cell: (backup) => <BackupActions addon={addon} backup={backup} /> },
   ];
   return (

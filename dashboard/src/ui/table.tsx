@@ -3,8 +3,8 @@ import { Fragment, type ReactNode } from "react";
 export interface Column<Row> {
   readonly title: string;
   readonly cell: (row: Row) => ReactNode;
-  /** `number` aligns figures; `actions` holds buttons, and its title is for screen readers only. */
-  readonly kind?: "number" | "actions";
+  /** `number` aligns figures; `prose` keeps room for sentences; `actions` holds buttons, and its title is for screen readers only. */
+  readonly kind?: "number" | "prose" | "actions";
 }
 
 interface TableProps<Row> {
