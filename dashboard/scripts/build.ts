@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeDashboardTypes } from "./generate-types.ts";
 
@@ -39,6 +39,8 @@ export async function buildDashboard(): Promise<void> {
   try {
     await build({ root: DASHBOARD, logLevel: "warn", build: { outDir, emptyOutDir: true } });
     await writeFile(join(outDir, STAMP), stamp);
+    // Whoever runs the platform need not be who built this.
+    await chmod(outDir, 0o755);
     await rm(DIST, { recursive: true, force: true });
     await rename(outDir, DIST);
   } finally {
