@@ -6,7 +6,7 @@ import type { CommandCall, CommandSpec } from "../command.ts";
 import { type DatabaseTarget, openDatabaseTarget } from "../database-target.ts";
 import { showLogicalRestore } from "../logical-restore-text.ts";
 import { createProgressDisplay, type ProgressDisplay } from "../progress-display.ts";
-import { type LogicalRestore, logicalRestoreReply } from "../replies.ts";
+import { backupReply, type LogicalRestore, logicalRestoreReply } from "../replies.ts";
 import { type Reply, route } from "../transport.ts";
 
 type RestoreReply = Reply<{ logical_restore: LogicalRestore }>;
@@ -33,6 +33,8 @@ export const backupsRestore: CommandSpec = {
     const to = call.option("to");
     const into = to === undefined ? null : await resolveAddonId(target.client, { app: target.app, reference: to });
     const backupId = call.argument(0);
+    // Nobody is asked about a backup that isn't there.
+    await target.api.get(route`/api/backups/${backupId}`, backupReply);
     if (!call.flag("yes")) await confirm(call, to ?? target.reference);
     // The token of one database doesn't open another.
     const api = into === null ? target.api : target.client;
