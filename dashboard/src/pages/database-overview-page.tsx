@@ -132,6 +132,10 @@ function Connection({ database }: { database: Database }) {
                 <p className="muted small">With psql, on this machine</p>
                 <Command text={`psql "$(tidemark --app ${app} env-get ${variable.name})"`} />
               </div>
+              <div>
+                <p className="muted small">From elsewhere, by an SSH tunnel, with a key of your account</p>
+                <Command text={`tidemark --app ${app} db-tunnel ${variable.name}`} />
+              </div>
             </div>
           );
         }}
