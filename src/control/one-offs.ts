@@ -113,8 +113,8 @@ export class OneOffs implements OneOffService {
 
   async run(principal: Principal, app: string, asked: OneOffRequest): Promise<OneOff> {
     const { database, clock, hostId } = this.#context;
-    const request = readOneOffRequest(asked);
     const row = await findApp(database.db, principal, app, "operate");
+    const request = readOneOffRequest(asked);
     if (this.#isClosing) throw new TidemarkError("platform_stopping", "The platform is stopping");
     const variables = await this.#place.apps.variables(principal, row.id, { expandAliases: true });
     const destinations = await this.#destinations(row);

@@ -83,6 +83,7 @@ function plainValue(schema: unknown): unknown {
   if (type === "array") return [bodyOf(pick(schema, "items"))];
   if (type === "object") return {};
   if (type === "boolean") return true;
+  if (type === "object") return {};
   if (type === "integer" || type === "number") return 1;
   return pick(schema, "enum", 0) ?? "ordinary";
 }
