@@ -4,18 +4,19 @@ import { test } from "node:test";
 import ssh2 from "ssh2";
 import { isErrorCode } from "../core/errors.ts";
 import { sshFingerprint } from "../core/ssh-fingerprint.ts";
+import { newSshPublicKey } from "../../test/harness/ssh-public-key.ts";
 import { readSshPublicKey } from "./ssh-public-key.ts";
 
 const { generateKeyPairSync: generateSshKey } = ssh2.utils;
 
 test("readSshPublicKey() takes Ed25519, ECDSA and long RSA, keeps the comment, and names the key as OpenSSH does", () => {
-  const keys = [
-    generateSshKey("ed25519", { comment: "alice@laptop" }),
-    generateSshKey("ecdsa", { bits: 256, comment: "alice's other one" }),
-    generateSshKey("ecdsa", { bits: 521 }),
-    generateSshKey("rsa", { bits: 2048, comment: "old" }),
+  const lines = [
+    newSshPublicKey("alice@laptop"),
+    generateSshKey("ecdsa", { bits: 256, comment: "alice's other one" }).public,
+    generateSshKey("ecdsa", { bits: 521 }).public,
+    generateSshKey("rsa", { bits: 2048, comment: "old" }).public,
   ];
-  for (const { public: line } of keys) {
+  for (const line of lines) {
     const read = readSshPublicKey(`${line}\n`);
     assert.equal(read.content, line.trim());
     assert.equal(read.fingerprint, sshFingerprint(Buffer.from(line.split(" ")[1] ?? "", "base64")));
@@ -23,7 +24,8 @@ test("readSshPublicKey() takes Ed25519, ECDSA and long RSA, keeps the comment, a
 });
 
 test("readSshPublicKey() says why it refuses a short RSA key, a private key, and what is no key", () => {
-  const { public: ed25519, private: secret } = generateSshKey("ed25519");
+  const ed25519 = newSshPublicKey("x");
+  const { private: secret } = generateSshKey("ecdsa", { bits: 256 });
   const body = ed25519.split(" ")[1] ?? "";
   const pem = generateKeyPairSync("ed25519").publicKey.export({ type: "spki", format: "pem" });
   const cases: readonly (readonly [string, RegExp])[] = [

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import ssh2 from "ssh2";
 import type { Principal } from "../../../src/control/model.ts";
 import { createKeyService, findUserByKey } from "../../../src/control/ssh-keys.ts";
 import { insertUser, loadPrincipal } from "../../../src/control/users.ts";
 import { isErrorCode, type ErrorCode } from "../../../src/core/errors.ts";
 import { makeControlDatabase } from "../../harness/control-database.ts";
 import { startPostgresServer } from "../../harness/postgres-server.ts";
+import { newSshPublicKey } from "../../harness/ssh-public-key.ts";
 import { SteppedClock } from "../../harness/stepped-clock.ts";
 
 const clock = new SteppedClock(new Date("2026-03-01T10:00:00Z"));
@@ -20,7 +20,7 @@ const bob = await makeUser("bob");
 const refusedAs = (code: ErrorCode, field?: string) => (error: unknown) =>
   isErrorCode(error, code) && (field === undefined || error.fields?.[field] !== undefined);
 
-const newKey = (): string => ssh2.utils.generateKeyPairSync("ed25519", { comment: "a key" }).public;
+const newKey = (): string => newSshPublicKey("a key");
 const blobOf = (line: string): Buffer => Buffer.from(line.split(" ")[1] ?? "", "base64");
 
 test("add() gives a key to one user: the same key or name again is refused, whoever asks", async () => {
