@@ -81,7 +81,7 @@ describe("bad input to a real platform", () => {
         assert.ok(statuses.includes(status), `${route.method} ${route.path} ${body.slice(0, 40)}: ${status}`);
       }
       const noJson = await send(named, ids, { headers: { "content-type": "text/plain" }, body: "{}" });
-      assert.equal(noJson.status, 415);
+      assert.equal(noJson.status, 415, `${route.method} ${route.path}`);
     }
   });
 

@@ -25,6 +25,14 @@ const DUMP = `pg_dump --clean --if-exists --format c --dbname "\${SCALINGO_POSTG
 const RESTORE = `pg_restore --clean --if-exists --no-owner --no-privileges --no-comments --dbname "\${SCALINGO_POSTGRESQL_URL}" dump.pgsql`;
 const TERMINAL_DEADLINE_MS = 60_000;
 
+/** Files of the machine that no sandbox may read. */
+const HOST_FILES = ["/etc/shadow", "/root/.bashrc", `/proc/${process.pid}/environ`, join(TOP, "README.md")];
+/** Folders that a sandbox has, or may think it has, in which it may write nothing. */
+const SANDBOX_FOLDERS = [
+  ["/", "/usr", "/etc", "/opt/tidemark", "/opt/tidemark/src", "/run", "/run/tidemark"],
+  ["/tmp/uploads", "/dev", "/var", "/proc/sys/kernel"],
+].flat();
+
 describe("one-off containers", { skip: obstacle }, () => {
   const cleanUps = collectCleanUps();
   let platform: Platform;
@@ -125,34 +133,15 @@ describe("one-off containers", { skip: obstacle }, () => {
     const closed = [
       { host: "127.0.0.1", port: otherPort },
       { host: "127.0.0.1", port: typeof address === "object" ? address?.port : 0 },
-      { host: "1.1.1.1", port: 443 },
+      { host: "192.0.2.1", port: 443 },
       { host: "::1", port: own.port },
       { path: abstractName },
       { path: `${serverFolder}/.s.PGSQL.${own.port}` },
       { path: `${serverFolder}/control/.s.PGSQL.5432` },
     ];
     const asked = {
-      paths: [
-        "/etc/shadow",
-        "/root/.bashrc",
-        `${platform.home}/keys/master.age-identity`,
-        `${platform.home}/local.json`,
-        `/proc/${process.pid}/environ`,
-        join(TOP, "README.md"),
-      ],
-      folders: [
-        "/",
-        "/usr",
-        "/etc",
-        "/opt/tidemark",
-        "/opt/tidemark/src",
-        "/run",
-        "/run/tidemark",
-        "/tmp/uploads",
-        "/dev",
-        "/var",
-        "/proc/sys/kernel",
-      ],
+      paths: [...HOST_FILES, `${platform.home}/keys/master.age-identity`, `${platform.home}/local.json`],
+      folders: SANDBOX_FOLDERS,
       addresses: [own, api, ...closed],
       pids: [process.pid],
       names: ["example.com"],

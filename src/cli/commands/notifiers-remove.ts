@@ -12,14 +12,16 @@ export const notifiersRemove: CommandSpec = {
   examples: ["--app my-app notifiers-remove 69230c1fa7b8c9d0e1f2a3b4"],
   async run(call) {
     const id = call.argument(0);
-    const app = call.app();
+    const client = await call.connect();
+    const path = route`/v1/apps/${call.app()}/notifiers/${id}`;
+    // A slip is told before anything is asked.
+    await client.get(path, anything);
     if (!call.flag("force")) {
       const question = `To confirm, type the id of the notifier (${id}): `;
       const typed = (await call.prompt.confirm(question, { insteadOf: "--force" })).trim();
       if (typed !== id) throw new TidemarkError("cancelled", `'${typed}' is not '${id}', nothing was removed`);
     }
-    const client = await call.connect();
-    const { body } = await client.delete(route`/v1/apps/${app}/notifiers/${id}`, anything);
+    const { body } = await client.delete(path, anything);
     call.output.status(`Notifier ${id} has been destroyed`);
     call.output.json(body);
   },

@@ -1,6 +1,6 @@
 import { randomText } from "../../core/random.ts";
 import type { CommandSpec } from "../command.ts";
-import { GENERATED_PASSWORD_LENGTH, sayGeneratedPassword } from "../new-password.ts";
+import { GENERATED_PASSWORD_LENGTH, sayGeneratedPassword } from "../password-choice.ts";
 import { TidemarkError } from "../../core/errors.ts";
 import { userReply } from "../replies.ts";
 

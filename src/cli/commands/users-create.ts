@@ -1,6 +1,6 @@
 import { TidemarkError } from "../../core/errors.ts";
 import type { CommandSpec } from "../command.ts";
-import { choosePassword, sayGeneratedPassword } from "../new-password.ts";
+import { choosePassword, sayGeneratedPassword } from "../password-choice.ts";
 import { userReply } from "../replies.ts";
 
 export const usersCreate: CommandSpec = {

@@ -1,5 +1,5 @@
 import type { CommandSpec } from "../command.ts";
-import { choosePassword, sayGeneratedPassword } from "../new-password.ts";
+import { choosePassword, sayGeneratedPassword } from "../password-choice.ts";
 import { userReply } from "../replies.ts";
 import { route } from "../transport.ts";
 import { findUser } from "../user-reference.ts";
