@@ -26,6 +26,24 @@ describe("logLineFormatter()", () => {
     );
   });
 
+  for (const line of [
+    "",
+    "x",
+    " ",
+    "  ",
+    "\t",
+    "\r",
+    "a b c d",
+    "a b c d ",
+    "a b c d e f",
+    "2026-11-22 17:11:35.123 UTC ",
+  ])
+    test(`puts the instance, and nothing shorter, in fifth place of ${JSON.stringify(line)}`, () => {
+      const shown = logLineFormatter("postgresql-1")(line);
+      assert.equal(shown.split(" ")[4], "[postgresql-1]");
+      assert.equal(shown.indexOf("\n"), shown.length - 1);
+    });
+
   const hidden: readonly [string, string][] = [
     ["alter role x password 'hunter2'", "alter role x password '********'"],
     ["CREATE ROLE x PASSWORD 'it''s' LOGIN", "CREATE ROLE x PASSWORD '********' LOGIN"],

@@ -32,7 +32,6 @@ export async function openOneOffs(
     logger: context.logger,
   });
   const publicUrl = new URL(config.publicUrl);
-  const port = portOf(publicUrl);
   const api = apiDestination(config, publicUrl);
   return await OneOffs.open(context, {
     host,
@@ -40,8 +39,13 @@ export async function openOneOffs(
     databaseAddress: ANY_ADDRESS[config.databaseBind] ?? config.databaseBind,
     api,
     apiUrl: `${publicUrl.protocol}//${publicUrl.hostname}:${api.port}`,
-    attachUrl: `${publicUrl.protocol}//${publicUrl.hostname}:${port}`,
+    attachUrl: attachAddress(publicUrl),
   });
+}
+
+/** Scheme, host and port of the platform's public address. The port is always said, also the scheme's own: clients dial what they read. */
+export function attachAddress(publicUrl: URL): string {
+  return `${publicUrl.protocol}//${publicUrl.hostname}:${portOf(publicUrl)}`;
 }
 
 /** By the public address, so that certificates fit; to this process itself where that is what answers there, through the proxy where one does. */

@@ -9,6 +9,9 @@ export interface RawOneOff {
   readonly id: string;
   readonly label: string;
   readonly attachUrl: URL;
+  /** What the request was answered, and what its operation was in the end. */
+  readonly started: unknown;
+  readonly operation: unknown;
   /** Of the user who started it, as attach addresses take it. */
   readonly authorization: string;
 }
@@ -27,6 +30,8 @@ export async function startOneOff(platform: Platform, app: string, command: stri
   return {
     id,
     label: pickText(started.body, "container", "label"),
+    started: started.body,
+    operation,
     attachUrl: new URL(pickText(operation, "start_one_off_data", "attach_url")),
     authorization: `Basic ${Buffer.from(`:${jwt}`).toString("base64")}`,
   };

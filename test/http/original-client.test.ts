@@ -4,10 +4,15 @@ import { connect } from "node:net";
 import { after, describe, test } from "node:test";
 import { readSshPublicKey } from "../../src/control/ssh-public-key.ts";
 import { EVENT_TYPES } from "../../src/core/event-types.ts";
+import type { Services } from "../../src/control/services.ts";
 import { readRoutes } from "../harness/api-routes.ts";
 import { pick, pickList, pickText } from "../harness/pick.ts";
-import { ADDON_ID, ALICE, BACKUP_ID } from "./in-memory-services.ts";
-import { basic, openFace } from "./open-face.ts";
+import { SteppedClock } from "../harness/stepped-clock.ts";
+import { ADDON_ID, ALICE, ATTACH_REFERENCE, BACKUP_ID, inMemoryServices } from "./in-memory-services.ts";
+import { basic, openFace, until } from "./open-face.ts";
+
+/** What a client may need to have read the head of an answer and to take what follows for output. */
+const HEAD_READ_MS = 250;
 
 const face = await openFace({ after });
 const document: unknown = await (await face.request("/openapi.json")).json();
@@ -43,7 +48,11 @@ describe("answers that would crash the original's command line", () => {
     ["POST /v1/apps/{app}/run", 200, "operation_url"],
     ["GET /v1/apps/{app}/notifiers", 200, "notifiers", "[]", "active"],
     ["GET /v1/apps/{app}/notifiers", 200, "notifiers", "[]", "send_all_events"],
+    ["GET /v1/apps/{app}/notifiers/{id}", 200, "notifier", "active"],
+    ["GET /v1/apps/{app}/notifiers/{id}", 200, "notifier", "send_all_events"],
     ["POST /v1/apps/{app}/notifiers", 201, "notifier", "active"],
+    ["POST /v1/apps/{app}/notifiers", 201, "notifier", "send_all_events"],
+    ["PATCH /v1/apps/{app}/notifiers/{id}", 200, "notifier", "active"],
     ["PATCH /v1/apps/{app}/notifiers/{id}", 200, "notifier", "send_all_events"],
     ["GET /v1/keys", 200, "keys", "[]", "content"],
     ["GET /attach/{reference}/wait", 200, "exit_code"],
@@ -80,6 +89,23 @@ describe("answers that would crash the original's command line", () => {
   test("no key is shorter than what its list shows of both ends", () => {
     for (const content of ["ssh-ed25519 AAAA", "ssh-rsa AAAAB3NzaC1yc2E=", "x".repeat(29), ""])
       assert.throws(() => readSshPublicKey(content), { code: "invalid_fields" });
+  });
+
+  test("a notifier that is asked to be neither on nor off is not told of so", async () => {
+    const asked: object[] = [];
+    const { notifiers } = inMemoryServices();
+    const listening: Services["notifiers"] = {
+      ...notifiers,
+      create: async (principal, app, input) => (asked.push(input), notifiers.create(principal, app, input)),
+      update: async (principal, app, id, change) => (asked.push(change), notifiers.update(principal, app, id, change)),
+    };
+    const other = await openFace({ after }, { services: inMemoryServices({ notifiers: listening }) });
+    const notifier = { active: null, send_all_events: null, name: "hook", platform_id: "webhook" };
+    const made = await other.request("/v1/apps/my-app/notifiers", { method: "POST", json: { notifier } });
+    const id = pickText(await made.json(), "notifier", "id");
+    await other.request(`/v1/apps/my-app/notifiers/${id}`, { method: "PATCH", json: { notifier } });
+    assert.equal(asked.length, 2);
+    for (const input of asked) assert.ok(!("isActive" in input) && !("sendsAllEvents" in input), JSON.stringify(input));
   });
 
   test("no event is of the type whose two states it would count", () => {
@@ -163,6 +189,26 @@ describe("answers that would mislead the original's command line", () => {
   test("dates say their zone", async () => {
     const body: unknown = await (await face.request("/v1/apps/my-app/addons")).json();
     assert.match(pickText(body, "addons", 0, "provisioned_at"), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  });
+
+  test("no output comes with the answer to CONNECT: the buffer it would be in is thrown away", async (t) => {
+    const clock = new SteppedClock(new Date());
+    const own = await openFace({ after }, { clock });
+    const socket = connect(own.server.port, "127.0.0.1");
+    t.after(() => socket.destroy());
+    let answer = "";
+    socket.setEncoding("latin1").on("data", (text: string) => (answer += text));
+    const { Authorization } = basic("", ALICE.jwt);
+    socket.write(`CONNECT /attach/${ATTACH_REFERENCE} HTTP/1.1\r\nHost: x\r\nAuthorization: ${Authorization}\r\n\r\n`);
+    await until(() => answer !== "");
+    clock.advance(HEAD_READ_MS);
+    // Whatever it had sent by now would be here before an answer that is asked for later.
+    assert.equal((await fetch(`${own.url}/v1/regions`)).status, 200);
+    assert.equal(answer, "HTTP/1.1 200 OK\r\n\r\n");
+    clock.advance(HEAD_READ_MS);
+    await until(() => answer.endsWith("\r\n\r\nready "));
+    socket.write("\u0004");
+    await once(socket, "end");
   });
 
   test("a tunnel asked of the HTTP port is none", async () => {

@@ -267,6 +267,8 @@ describe("the administration of a database", () => {
       const failing = `alter role nobody_knows password '${secret}'`;
       await assert.rejects(ask(uri, failing));
       await assert.rejects(ask(uri, "select 1 / 0"), /division by zero/);
+      // An entry of lines that are empty or a character long.
+      await assert.rejects(ask(uri, "select 1\n\n/\n \n0"), /division by zero/);
       const shown = await runOk("logs", "-n", "50");
       assert.match(shown, /^\S+ \S+ \+0000 UTC \[postgresql-1\] .*ERROR: {2}division by zero$/m);
       assert.match(shown, /alter role nobody_knows password '\*{8}'/);

@@ -249,6 +249,31 @@ describe("one-off containers", { skip: obstacle }, () => {
     assert.deepEqual(await (await waitOf(oneOff)).json(), { exit_code: 0 });
   });
 
+  test("what is answered to a start has all that the original's client takes for granted", async () => {
+    const oneOff = await startOneOff(platform, "shop", "cat");
+    const { operation } = oneOff;
+    assert.match(pickText(oneOff.started, "container", "label"), /^one-off-\d+$/);
+    assert.match(pickText(oneOff.started, "operation_url"), new RegExp(`/operations/${oneOff.id}$`));
+    // It dials what stands between scheme and path, and appends to the path.
+    assert.match(pickText(operation, "start_one_off_data", "attach_url"), /^https?:\/\/[^/:]+:\d+\/[^?#]+[^/?#]$/);
+    assert.equal(pick(operation, "status"), "done");
+    const createdAt = Date.parse(pickText(operation, "created_at"));
+    assert.ok(Date.parse(pickText(operation, "finished_at")) >= createdAt, JSON.stringify(operation));
+    const { body } = await platform.api("GET", "/v1/apps/shop/ps");
+    const listed = pickList(body, "containers");
+    assert.deepEqual(
+      listed.map((each) => [pickText(each, "label"), Date.parse(pickText(each, "created_at"))]),
+      [[oneOff.label, createdAt]],
+    );
+    const variables = await platform.api("GET", "/v1/apps/shop/variables?aliases=false");
+    const values = pickList(variables.body, "variables").map((each) => pickText(each, "value"));
+    const uris = values.filter((value) => value.startsWith("postgresql://"));
+    assert.ok(uris.length > 0);
+    for (const each of uris) assert.match(each, /@[^@/:]+:\d+\//);
+    await platform.runOk(["--app", "shop", "one-off-stop", oneOff.label]);
+    await waitFor(async () => (await runningLabels()).length === 0, "the end of the container");
+  });
+
   test("an attach address works once, and for whoever started the container", async () => {
     const input = "a password of bob's\n";
     await platform.runOk(["users-create", "bob", "--email", "bob@example.com", "--password-stdin"], { input });

@@ -160,6 +160,16 @@ async function periodicOf(addonIds: readonly AddonId[]): Promise<{ addon_id: Add
 const listed = async (addonId: AddonId): Promise<string[]> =>
   (await readBackups(db, { addonId, limit: 1000 })).map(({ id }) => id);
 
+// Clients that are asked for no certain backup take the first good one of the list.
+test("readBackups() lists the newest first, in whatever order they came to be rows", async () => {
+  const addonId = await addDatabase();
+  const added: ObjectId[] = [];
+  for (const hour of ["03", "09", "01", "07", "05"])
+    added.push(await addBackup(addonId, { createdAt: new Date(`2026-11-17T${hour}:00:00Z`), night: null }));
+  const [fourth, first, fifth, second, third] = added;
+  assert.deepEqual(await listed(addonId), [first, second, third, fourth, fifth]);
+});
+
 describe("schedulePeriodicBackups()", () => {
   test("begins one backup for each database that is due, however many schedulers look at once", async () => {
     const addons: AddonId[] = [];
