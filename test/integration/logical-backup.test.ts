@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { after, test } from "node:test";
+import { after, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { LOCK_WAIT_TIMEOUT_MS, type LogicalBackupProgress } from "../../src/capture/logical-backup.ts";
 import { isErrorCode } from "../../src/core/errors.ts";
@@ -13,6 +13,7 @@ import { listLogicalBackups } from "../../src/repository/logical-backups.ts";
 import { readAll } from "../../src/stream/byte-stream.ts";
 import { code } from "../contract/store.ts";
 import { DATABASE_ID, makeCapturePlace } from "../harness/logical-capture.ts";
+import { readProcessArguments } from "../harness/process-arguments.ts";
 import { makeServerFolder, runProgram, startPostgresServer } from "../harness/postgres-server.ts";
 import { describeDatabase, fillRichDatabase } from "../harness/rich-database.ts";
 import { makeTempFolder } from "../harness/temp-folder.ts";
@@ -77,17 +78,7 @@ test("captureLogicalBackup() backs up an empty database", async (context) => {
 
 test("captureLogicalBackup() fails with lock_timeout that names the query in the way, and leaves nothing", async (context) => {
   const place = await makeCapturePlace(context, server);
-  const holder = server.query("BEGIN; LOCK TABLE shop.orders; SELECT pg_sleep(120)", undefined, { database: "rich" });
-  const held = holder.catch((error: unknown) => error);
-  context.after(async () => {
-    await server.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)%' AND pid <> pg_backend_pid()",
-    );
-    await held;
-  });
-  await server.waitUntil(
-    "SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation IS NOT NULL",
-  );
+  await holdOrders(context);
   const capturing = place.capture({ connection: richConnection, lockWaitTimeoutMs: 3_000 });
   await assert.rejects(capturing, (error) => {
     assert.ok(isErrorCode(error, "lock_timeout"), String(error));
@@ -158,12 +149,32 @@ test("captureLogicalBackup() of a standby warns of the unlogged tables whose row
 test("captureLogicalBackup() keeps the password out of the process list", async (context) => {
   const place = await makeCapturePlace(context, server);
   const password = "s3cret-Passw0rd";
-  let asking: Promise<{ stdout: string }> | undefined;
-  await place.capture(
-    { connection: { ...richConnection, password } },
-    { onProgress: () => (asking ??= run("ps", ["-eo", "args"])) },
+  // pg_dump waits for the lock, so that it is there to be looked at.
+  const release = await holdOrders(context);
+  const capturing = place.capture({ connection: { ...richConnection, password } });
+  await server.waitUntil(
+    "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%'",
   );
-  const processes = (await asking)?.stdout ?? "";
-  assert.match(processes, /pg_dump --format=custom/);
-  assert.ok(!processes.includes(password));
+  const processes = (await readProcessArguments()).map((line) => line.replaceAll("\0", " "));
+  await release();
+  await capturing;
+  assert.ok(processes.some((line) => line.includes("pg_dump --format=custom")));
+  assert.ok(!processes.some((line) => line.includes(password)));
 });
+
+/** Locks a table, until the test ends or until what it returns is called. */
+async function holdOrders(context: TestContext): Promise<() => Promise<void>> {
+  const sql = "BEGIN; LOCK TABLE shop.orders; SELECT pg_sleep(120)";
+  const held = server.query(sql, undefined, { database: "rich" }).catch((error: unknown) => error);
+  const release = async (): Promise<void> => {
+    await server.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)%' AND pid <> pg_backend_pid()",
+    );
+    await held;
+  };
+  context.after(release);
+  await server.waitUntil(
+    "SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation IS NOT NULL",
+  );
+  return release;
+}
