@@ -3,11 +3,13 @@
  * platform put beside it, and tells how the command ended. Started by `sandbox.ts`; its arguments are the forwards, as `PORT=SOCKET`.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, constants as files, openSync } from "node:fs";
+import { closeSync, constants as files, openSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { connect, createServer, Socket } from "node:net";
 import { constants } from "node:os";
+import { Writable } from "node:stream";
 import { ReadStream } from "node:tty";
+import { systemErrorCode } from "../core/errors.ts";
 import { type AgentStart, CONTROL_DESCRIPTOR, lineReader, type MessageFromAgent } from "./agent-messages.ts";
 
 /** What `openpty` gives, as node-pty's binding has it; the package's own interface can only fork, and then loses the end of the output. */
@@ -19,6 +21,9 @@ interface TerminalBinding {
 /** Once the command has ended, its terminal closes by itself, unless something in the background still has it: then silence for so long is the end. */
 const SILENCE_AFTER_END_MS = 300;
 const SILENCE_CHECK_INTERVAL_MS = 50;
+/** A terminal that is full is tried again so soon, then after twice as long each time, up to a pace that costs nothing. */
+const INPUT_RETRY_MIN_MS = 1;
+const INPUT_RETRY_MAX_MS = 50;
 /** As shells have it: a program that a signal ended has 128 and the signal's number. */
 const EXIT_SIGNAL_BASE = 128;
 /** As shells have it: the program can't be run. */
@@ -77,7 +82,7 @@ function runCommand(
   let lastOutputAtMs = performance.now();
   output.on("data", () => (lastOutputAtMs = performance.now()));
   output.pipe(process.stdout, { end: false });
-  process.stdin.pipe(output, { end: false });
+  process.stdin.pipe(inputOf(master, output), { end: false });
   process.stdin.on("error", () => undefined);
   let isClosed = false;
   // The system answers EIO when nobody has the terminal any more: that is its end.
@@ -98,6 +103,29 @@ function runCommand(
     finish(code ?? EXIT_SIGNAL_BASE + (signal === null ? 0 : constants.signals[signal])),
   );
   return { master, child };
+}
+
+/**
+ * What is typed. The runtime's own stream would wait for the terminal to take all of it, and everything else here with it: what the command prints, its
+ * connections, its end. Once the terminal is closed, whatever comes is thrown away.
+ */
+function inputOf(master: number, terminal: ReadStream): Writable {
+  const feed = (bytes: Buffer, done: () => void, retryMs = INPUT_RETRY_MIN_MS): void => {
+    const taken = terminal.destroyed ? bytes.length : writeSome(master, bytes);
+    if (taken === bytes.length) done();
+    else if (taken > 0) setImmediate(feed, bytes.subarray(taken), done);
+    else setTimeout(feed, retryMs, bytes, done, Math.min(retryMs * 2, INPUT_RETRY_MAX_MS));
+  };
+  return new Writable({ write: (bytes: Buffer, _encoding, done) => feed(bytes, done) });
+}
+
+/** How many bytes a terminal takes at once: none while it is full, all once nobody has it any more. */
+function writeSome(master: number, bytes: Buffer): number {
+  try {
+    return writeSync(master, bytes);
+  } catch (error) {
+    return systemErrorCode(error) === "EAGAIN" ? 0 : bytes.length;
+  }
 }
 
 /** Listens on a port of the sandbox's own network and joins each connection to the platform's socket. */

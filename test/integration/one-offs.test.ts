@@ -24,6 +24,7 @@ const obstacle = sandboxObstacle();
 const DUMP = `pg_dump --clean --if-exists --format c --dbname "\${SCALINGO_POSTGRESQL_URL}" --no-owner --no-privileges --no-comments --exclude-schema 'information_schema' --exclude-schema '^pg_*' --file dump.pgsql`;
 const RESTORE = `pg_restore --clean --if-exists --no-owner --no-privileges --no-comments --dbname "\${SCALINGO_POSTGRESQL_URL}" dump.pgsql`;
 const TERMINAL_DEADLINE_MS = 60_000;
+const UNREAD_BYTES = 8_000_000;
 
 /** Files of the machine that no sandbox may read. */
 const HOST_FILES = ["/etc/shadow", "/root/.bashrc", `/proc/${process.pid}/environ`, join(TOP, "README.md")];
@@ -272,6 +273,22 @@ describe("one-off containers", { skip: obstacle }, () => {
     for (const each of uris) assert.match(each, /@[^@/:]+:\d+\//);
     await platform.runOk(["--app", "shop", "one-off-stop", oneOff.label]);
     await waitFor(async () => (await runningLabels()).length === 0, "the end of the container");
+  });
+
+  test("a command that leaves its input unread ends the connection in order, with all of its output", async () => {
+    const script = "stty raw -echo; printf first; head -c 1 > input; printf last; exit 3";
+    const oneOff = await startOneOff(platform, "shop", script);
+    const { socket } = await connectTo(oneOff, oneOff.authorization);
+    let shown = "";
+    let failure: Error | undefined;
+    socket.on("data", (chunk: Buffer) => (shown += chunk.toString("latin1")));
+    socket.on("error", (error) => (failure = error));
+    // More than terminal and buffers hold: most of it has no reader when the command ends.
+    socket.write(Buffer.alloc(UNREAD_BYTES, "x"));
+    await once(socket, "close");
+    assert.equal(failure, undefined);
+    assert.equal(shown, "firstlast");
+    assert.deepEqual(await (await waitOf(oneOff)).json(), { exit_code: 3 });
   });
 
   test("an attach address works once, and for whoever started the container", async () => {
