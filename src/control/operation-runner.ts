@@ -131,6 +131,8 @@ export class OperationRunner {
     const end = endAfter(error, operation);
     const fields = { code: error.code, error: error.message, cause: causeOf(error), next: end?.state };
     if (end?.state === "error") log.error(fields, "operation failed");
+    // A stop that was asked for is no trouble: the next start goes on.
+    else if (error.code === "platform_stopping") log.info(fields, "operation is given back");
     else log.warn(fields, "operation is interrupted");
     if (end === undefined) return;
     const { onFailed, clock } = this.#options;
