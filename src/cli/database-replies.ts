@@ -38,6 +38,9 @@ export const maintenancesReply = record<{ maintenance: Maintenance[]; meta: Page
     pagination: record<Pages["pagination"]>({ current_page: number, total_pages: number }),
   }),
 });
+export const logArchivesReply = record<{
+  archives: { readonly url: string; readonly from: string; readonly to: string; readonly size: number }[];
+}>({ archives: list(record({ url: text, from: text, to: text, size: number })) });
 export const logLinkReply = record<{ url: string }>({ url: text });
 export const featureReply = record<{ name: string; status: string; message: string }>({
   name: text,

@@ -1,11 +1,12 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { TidemarkError } from "../core/errors.ts";
 import { type AddonId, isAddonId } from "../core/ids.ts";
-import { logLineFormatter } from "../instances/log-lines.ts";
-import { followLines, lastLines } from "../instances/log-reading.ts";
-import { findAddonOfCaller } from "./access.ts";
+import { logLineFormatter, logLineTime } from "../instances/log-lines.ts";
+import { followLines, lastLines, listLogArchives, readLines } from "../instances/log-reading.ts";
+import { type AddonFacts, findAddonOfCaller } from "./access.ts";
 import type { ControlContext } from "./context.ts";
-import type { DatabaseLogService } from "./database-services.ts";
+import type { DatabaseLogArchive, DatabaseLogService } from "./database-services.ts";
+import type { DatabaseCaller } from "./model.ts";
 
 /** Clients ask for a new address each time; an hour leaves time to copy one. */
 const LIFETIME_SECONDS = 3600;
@@ -22,17 +23,9 @@ export interface LogPlace {
 }
 
 export function createDatabaseLogService(context: ControlContext, place: LogPlace): DatabaseLogService {
-  const { db } = context.database;
   return {
-    async link(caller, word) {
-      const addon = await findAddonOfCaller(db, caller, word, "read");
-      if (addon.host_id !== context.hostId) {
-        throw new TidemarkError("conflict", `The log of ${addon.resource_id} is on another machine than this API`);
-      }
-      const timestamp = String(Math.floor(context.clock.now().getTime() / 1000) + LIFETIME_SECONDS);
-      const token = tokenOf(place, { addonId: addon.id, timestamp }).toString("base64url");
-      return `${place.publicUrl}/downloads/logs/${addon.id}?timestamp=${timestamp}&token=${token}`;
-    },
+    link: async (caller, word) => addressOf(context, place, await findLoggingAddon(context, caller, word)),
+    archives: async (caller, word) => listArchives(context, place, await findLoggingAddon(context, caller, word)),
     async open({ addonId, timestamp, token }) {
       const given = Buffer.from(token, "base64url");
       const wanted = tokenOf(place, { addonId, timestamp });
@@ -49,9 +42,55 @@ export function createDatabaseLogService(context: ControlContext, place: LogPlac
           const format = logLineFormatter(INSTANCE);
           for await (const line of followLines(path, { clock: context.clock, signal })) yield format(line);
         },
+        async archive() {
+          const [newest] = await listLogArchives(path);
+          return newest === undefined ? undefined : formattedLines(newest.path);
+        },
       };
     },
   };
+}
+
+async function findLoggingAddon(context: ControlContext, caller: DatabaseCaller, word: string): Promise<AddonFacts> {
+  const addon = await findAddonOfCaller(context.database.db, caller, word, "read");
+  if (addon.host_id === context.hostId) return addon;
+  throw new TidemarkError("conflict", `The log of ${addon.resource_id} is on another machine than this API`);
+}
+
+/** `of`: what stands behind the log's own path. */
+function addressOf({ clock }: ControlContext, place: LogPlace, addon: AddonFacts, of = ""): string {
+  const timestamp = String(Math.floor(clock.now().getTime() / 1000) + LIFETIME_SECONDS);
+  const token = tokenOf(place, { addonId: addon.id, timestamp }).toString("base64url");
+  return `${place.publicUrl}/downloads/logs/${addon.id}${of}?timestamp=${timestamp}&token=${token}`;
+}
+
+async function listArchives(
+  context: ControlContext,
+  place: LogPlace,
+  addon: AddonFacts,
+): Promise<DatabaseLogArchive[]> {
+  const archives = await listLogArchives(place.logFileOf(addon.id));
+  return await Promise.all(
+    archives.map(async ({ path, sizeBytes, endedAt }) => ({
+      url: addressOf(context, place, addon, "/archive"),
+      from: (await firstTime(path)) ?? endedAt,
+      to: endedAt,
+      sizeBytes,
+    })),
+  );
+}
+
+async function firstTime(path: string): Promise<Date | undefined> {
+  for await (const line of readLines(path)) {
+    const time = logLineTime(line);
+    if (time !== undefined) return time;
+  }
+  return undefined;
+}
+
+async function* formattedLines(path: string): AsyncGenerator<string> {
+  const format = logLineFormatter(INSTANCE);
+  for await (const line of readLines(path)) yield format(line);
 }
 
 /** Of another kind of address than a backup's: the same key signs both. */

@@ -117,6 +117,8 @@ export interface DatabaseUserService {
 export interface DatabaseLogService {
   /** A signed address that needs no token, for an hour. */
   link(caller: DatabaseCaller, addon: string): Promise<string>;
+  /** What was set aside because the log was full, newest first, each with a signed address as `link` gives. */
+  archives(caller: DatabaseCaller, addon: string): Promise<DatabaseLogArchive[]>;
   /** `link_expired` when the address was altered or its time is over. */
   open(input: { addonId: string; timestamp: string; token: string }): Promise<OpenLog>;
 }
@@ -126,4 +128,15 @@ export interface OpenLog {
   tail(count: number): Promise<string[]>;
   /** Lines as they are written from now on, until the signal. */
   follow(signal: AbortSignal): AsyncIterable<string>;
+  /** All lines of what was set aside last; undefined when nothing was. */
+  archive(): Promise<AsyncIterable<string> | undefined>;
+}
+
+/** A log of a database's server that is written to no more. */
+export interface DatabaseLogArchive {
+  readonly url: string;
+  readonly from: Date;
+  readonly to: Date;
+  /** As it is stored; clients get each line with the name of the instance. */
+  readonly sizeBytes: number;
 }

@@ -18,6 +18,12 @@ export function logLineFormatter(instance: string): (line: string) => string {
   };
 }
 
+/** When this line's entry was logged; undefined for a line that continues one. */
+export function logLineTime(line: string): Date | undefined {
+  const [, time] = LINE.exec(line) ?? [];
+  return time === undefined ? undefined : new Date(`${time.replace(" ", "T")}Z`);
+}
+
 function hidePasswords(text: string): string {
   return text.replaceAll(PASSWORD, "$1'********'");
 }

@@ -1,4 +1,6 @@
+import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
+import { createInterface } from "node:readline";
 import type { Clock } from "../core/clock.ts";
 import { systemErrorCode } from "../core/errors.ts";
 
@@ -43,6 +45,36 @@ export async function* followLines(
     }
     // Its only rejection is the signal, which the condition sees.
     await clock.sleep(POLL_INTERVAL_MS, signal).catch(() => undefined);
+  }
+}
+
+/** A log that was set aside because it was full. */
+export interface LogArchive {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** When it was last written to. */
+  readonly endedAt: Date;
+}
+
+/** What was set aside of this log, newest first: one file at most. */
+export async function listLogArchives(path: string): Promise<LogArchive[]> {
+  const archive = `${path}.1`;
+  try {
+    const { size, mtime } = await stat(archive);
+    return size === 0 ? [] : [{ path: archive, sizeBytes: size, endedAt: mtime }];
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** All lines of a log, without their ends, in a memory that doesn't grow with the file. */
+export async function* readLines(path: string): AsyncGenerator<string> {
+  const input = createReadStream(path, "utf8");
+  try {
+    for await (const line of createInterface({ input, crlfDelay: 0 })) yield line.slice(0, LINE_CHARS_MAX);
+  } finally {
+    input.destroy();
   }
 }
 

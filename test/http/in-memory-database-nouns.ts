@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { Readable } from "node:stream";
 import type { DatabaseUser, Maintenance } from "../../src/control/database-services.ts";
 import type { Services } from "../../src/control/services.ts";
 import { TidemarkError } from "../../src/core/errors.ts";
@@ -92,10 +93,16 @@ function databaseLogs({
       knownAddon(id);
       return `http://127.0.0.1:8420/downloads/logs/${addonId}?timestamp=1&token=${LOG_TOKEN}`;
     },
+    archives: async (_caller, id) => {
+      knownAddon(id);
+      const url = `http://127.0.0.1:8420/downloads/logs/${addonId}/archive?timestamp=1&token=${LOG_TOKEN}`;
+      return [{ url, from: new Date(0), to: new Date(1), sizeBytes: 10 }];
+    },
     open: async ({ token }) => {
       if (token !== LOG_TOKEN) throw new TidemarkError("link_expired", "This address of a log has expired");
       return {
         tail: async (count) => LOG_LINES.slice(-count),
+        archive: async () => Readable.from(LOG_LINES),
         async *follow(signal) {
           yield "followed\n";
           if (!signal.aborted) await once(signal, "abort");

@@ -42,6 +42,7 @@ const WITHOUT_CREDENTIALS = new Set([
   "GET /v1/addon_providers/{provider}/plans",
   "GET /downloads/backups/{backup}",
   "GET /downloads/logs/{addon}",
+  "GET /downloads/logs/{addon}/archive",
 ]);
 
 describe("/openapi.json", () => {

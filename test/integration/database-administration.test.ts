@@ -277,6 +277,23 @@ describe("the administration of a database", () => {
       assert.equal((await runOk("logs", "-n", "1")).trim().split("\n").length, 1);
     });
 
+    test("is kept when it is full: the archive is listed and read by its address", async () => {
+      assert.match(await runOk("logs-archives"), /^-----> Nothing was set aside/);
+      const log = join(platform.home, "databases", addonId, "log/postgresql.log");
+      await writeFile(`${log}.1`, "2026-11-22 17:11:35.123 UTC [1] LOG:  begins\n\tgoes on\n");
+      const shown = await runOk("logs-archives");
+      assert.match(shown, /\| 2026-11-22T17:11:35\.123Z +\|/);
+      const { body } = await platform.api("GET", `/api/databases/${addonId}/logs_archives?page=1`);
+      assert.deepEqual([pick(body, "has_more"), pick(body, "next_cursor")], [false, ""]);
+      const address = pickText(body, "archives", 0, "url");
+      assert.equal(
+        await (await fetch(address)).text(),
+        "2026-11-22 17:11:35.123 +0000 UTC [postgresql-1] [1] LOG:  begins\n" +
+          "2026-11-22 17:11:35.123 +0000 UTC [postgresql-1] \tgoes on\n",
+      );
+      assert.equal((await fetch(address.replace(/token=../, "token=xx"))).status, 403);
+    });
+
     test("is followed as it is written", async () => {
       const { body } = await platform.api("GET", `/api/databases/${addonId}/logs`);
       const url = new URL(pickText(body, "url").replace(/^http/, "ws"));

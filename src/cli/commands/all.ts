@@ -48,6 +48,7 @@ import { envSet } from "./env-set.ts";
 import { envUnset } from "./env-unset.ts";
 import { login } from "./login.ts";
 import { logs } from "./logs.ts";
+import { logsArchives } from "./logs-archives.ts";
 import { logout } from "./logout.ts";
 import { notifiers } from "./notifiers.ts";
 import { notifiersAdd } from "./notifiers-add.ts";
@@ -153,6 +154,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   databaseMaintenanceInfo,
   pgsqlConsole,
   logs,
+  logsArchives,
   backups,
   backupsConfig,
   backupsCreate,
