@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { PassThrough, Writable } from "node:stream";
 import { after, describe, test } from "node:test";
 import { readSshPublicKey } from "../../src/control/ssh-public-key.ts";
 import { EVENT_TYPES } from "../../src/core/event-types.ts";
@@ -13,6 +14,9 @@ import { basic, openFace, until } from "./open-face.ts";
 
 /** What a client may need to have read the head of an answer and to take what follows for output. */
 const HEAD_READ_MS = 250;
+
+/** More than sockets and streams hold on the way: what is left over stands unread at the server. */
+const UNREAD_BYTES = 16 * 1024 * 1024;
 
 const face = await openFace({ after });
 const document: unknown = await (await face.request("/openapi.json")).json();
@@ -209,6 +213,36 @@ describe("answers that would mislead the original's command line", () => {
     await until(() => answer.endsWith("\r\n\r\nready "));
     socket.write("\u0004");
     await once(socket, "end");
+  });
+
+  test("an attached connection ends in order although much that was typed was never read", async (t) => {
+    const output = new PassThrough();
+    const oneOffs: Services["oneOffs"] = {
+      ...inMemoryServices().oneOffs,
+      attach: async () => ({
+        input: new Writable({ write: () => undefined }), // takes nothing, as a command that doesn't read
+        output,
+        begin: () => void output.write("ready "),
+        leave: () => undefined,
+        noteActivity: () => undefined,
+      }),
+    };
+    const own = await openFace({ after }, { services: inMemoryServices({ oneOffs }) });
+    const socket = connect(own.server.port, "127.0.0.1");
+    t.after(() => socket.destroy());
+    const errors: Error[] = [];
+    socket.on("error", (error) => errors.push(error));
+    let answer = "";
+    socket.setEncoding("latin1").on("data", (text: string) => (answer += text));
+    const { Authorization } = basic("", ALICE.jwt);
+    socket.write(`CONNECT /attach/${ATTACH_REFERENCE} HTTP/1.1\r\nHost: x\r\nAuthorization: ${Authorization}\r\n\r\n`);
+    await until(() => answer.endsWith("ready "));
+    socket.write(Buffer.alloc(UNREAD_BYTES));
+    output.end("and the last of it");
+    // A reset reaches a client that still sends as an error, before or after the end.
+    await once(socket, "close");
+    assert.ok(answer.endsWith("ready and the last of it"));
+    assert.deepEqual(errors, []);
   });
 
   test("a tunnel asked of the HTTP port is none", async () => {
