@@ -23,11 +23,11 @@ export async function pgBackRestContenders(
   server: PostgresServer,
   levels: readonly number[],
 ): Promise<Contender[]> {
-  const version = await run("pgbackrest", ["version"]).catch(() => undefined);
+  const version = await pgBackRestVersion();
   if (version === undefined) return [];
-  const command = await prepareStanza(cleanUp, server);
+  const { command } = await openStanza(cleanUp, server);
   return levels.map((level) => ({
-    name: `${version.stdout.trim()} process-max=${PROCESSES} zst ${level}`,
+    name: `${version} process-max=${PROCESSES} zst ${level}`,
     async run() {
       const { peakMemoryBytes } = await inShell(`${command} --type=full --compress-level=${level} backup`);
       return { peakMemoryBytes, sizeBytes: await newestBackupBytes(command) };
@@ -36,7 +36,14 @@ export async function pgBackRestContenders(
   }));
 }
 
-async function prepareStanza(cleanUp: CleanUp, server: PostgresServer): Promise<string> {
+/** `pgBackRest 2.50`; undefined when it isn't installed. */
+export async function pgBackRestVersion(): Promise<string | undefined> {
+  const version = await run("pgbackrest", ["version"]).catch(() => undefined);
+  return version?.stdout.trim();
+}
+
+/** A repository for a server, which archives its log there from now on. @returns the command's words up to its verb */
+export async function openStanza(cleanUp: CleanUp, server: PostgresServer): Promise<{ readonly command: string }> {
   const folder = join(await makeTempFolder(cleanUp), "pgbackrest");
   await makeServerFolder(folder);
   const configuration = join(folder, "pgbackrest.conf");
@@ -65,7 +72,7 @@ async function prepareStanza(cleanUp: CleanUp, server: PostgresServer): Promise<
   await server.query(`alter system set archive_command = '${command} archive-push %p'`);
   await server.query("select pg_reload_conf()");
   await inShell(`${command} check`);
-  return command;
+  return { command };
 }
 
 async function newestBackupBytes(command: string): Promise<number> {

@@ -107,6 +107,15 @@ interface LogicalRestoreCounts {
   readonly unknown: number;
 }
 
+/** A database that is made from another one's backups. */
+export interface AddonCopy {
+  readonly id: string;
+  readonly status: string;
+  readonly progress_bytes: number;
+  readonly total_bytes: number | null;
+  readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
+}
+
 export interface LogicalRestoreObject {
   readonly object: string;
   readonly outcome: string;
@@ -304,6 +313,16 @@ export interface Collaborator {
 }
 
 const collaboratorFields = { id: text, email: text, username: text, status: text, is_limited: nullable(flag) };
+const addonCopy: Decoder<AddonCopy> = record<AddonCopy>({
+  id: text,
+  status: text,
+  progress_bytes: number,
+  total_bytes: nullable(number),
+  error: nullable(
+    record<{ code: string; message: string; hint: string | null }>({ code: text, message: text, hint: nullable(text) }),
+  ),
+});
+
 const logicalRestore: Decoder<LogicalRestore> = record<LogicalRestore>({
   id: text,
   resource_id: text,
@@ -408,6 +427,12 @@ export const addonTokenReply = record<{ addon: { token: string } }>({
 export const databaseReply = record<{ database: Database }>({ database });
 export const backupsReply = record<{ database_backups: Backup[] }>({ database_backups: list(backup) });
 export const backupReply = record<{ database_backup: Backup }>({ database_backup: backup });
+export const addonCopyReply = record<{ copy: AddonCopy }>({ copy: addonCopy });
+export const newAddonCopyReply = record<{ copy: AddonCopy; addon: Addon; variables: string[] }>({
+  copy: addonCopy,
+  addon,
+  variables: list(text),
+});
 export const logicalRestoreReply = record<{ logical_restore: LogicalRestore }>({ logical_restore: logicalRestore });
 export const logicalRestoresReply = record<{ logical_restores: LogicalRestore[] }>({
   logical_restores: list(logicalRestore),

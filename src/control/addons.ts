@@ -16,6 +16,8 @@ import { variableNames } from "./variables.ts";
 
 /** Both words are in use: the provider's id, and what the official client makes of its short forms. */
 const PROVIDER_IDS = new Set(["postgresql", "scalingo-postgresql"]);
+/** Part of a variable's name; what begins as an id or is the provider's word would be ambiguous. */
+const ADDON_NAME = /^(?!ad-)(?!postgresql$)[a-z][a-z0-9-]{0,31}$/;
 /** 190 random bits. */
 const PASSWORD_CHARACTERS = 32;
 
@@ -91,26 +93,10 @@ async function createAddon(
   const plan = requirePlan(context.plans, input.planId);
   const app = await findApp(context.database.db, principal, input.app, "manage");
   const id = newAddonId();
-  const keys = await newDatabaseSecrets(context);
-  const schedule = newSchedule(id, context.clock.now());
+  const secrets = await newDatabaseSecrets(context);
+  const server = { hostId: context.hostId, major: context.newDatabaseMajor };
   const index = await context.database.db.transaction().execute(async (transaction) => {
-    const place = await insertAddon(context, transaction, { id, app, plan });
-    await transaction
-      .insertInto("databases")
-      .values({
-        addon_id: id,
-        host_id: context.hostId,
-        major: context.newDatabaseMajor,
-        port: null,
-        version: null,
-        status: "creating",
-        status_reason: null,
-        periodic_backups_enabled: schedule.isEnabled,
-        periodic_hour_utc: schedule.hourUtc,
-        periodic_last_night: schedule.lastNight,
-        ...keys,
-      })
-      .execute();
+    const place = await insertNewAddon(context, transaction, { id, app, plan, name: null, server, secrets, principal });
     const operation = await insertOperation(transaction, {
       id: newObjectId(context.clock.now()),
       kind: "provision",
@@ -118,9 +104,6 @@ async function createAddon(
       requestedBy: principal.userId,
     });
     await context.queue.send(operation, context.hostId, transaction);
-    const made = { id, resource_id: place.resourceId, app_id: app.id, app_name: app.name };
-    const event = { type: "new_addon", data: { plan_name: plan.name }, actor: principal } as const;
-    await recordDatabaseEvent(transaction, made, { ...event, at: context.clock.now() });
     return place;
   });
   const addon = addonOf(context.plans, await findAddon(context.database.db, app, id));
@@ -136,17 +119,27 @@ async function createAddon(
   };
 }
 
-/** The app's row is locked, so that two addons made at once get two names. */
-async function insertAddon(
+interface NewAddon {
+  readonly id: AddonId;
+  readonly app: AppRow;
+  readonly plan: BackupPlan;
+  /** In its app; null for the next of `postgresql`, `postgresql-2`. */
+  readonly name: string | null;
+  readonly server: { readonly hostId: string; readonly major: number };
+  readonly secrets: Awaited<ReturnType<typeof newDatabaseSecrets>>;
+  readonly principal: Principal;
+}
+
+/**
+ * Adds an addon and its database, which is to be made by an operation that the caller adds; records the event. `invalid_fields` when the name is taken or
+ * can't be one.
+ */
+export async function insertNewAddon(
   { clock }: ControlContext,
   transaction: Transaction<ControlSchema>,
-  { id, app, plan }: { id: AddonId; app: AppRow; plan: BackupPlan },
+  { id, app, plan, name: wanted, server, secrets, principal }: NewAddon,
 ): Promise<{ place: number; name: string; resourceId: string }> {
-  await transaction.selectFrom("apps").select("id").where("id", "=", app.id).forUpdate().execute();
-  const addons = await listAddons(transaction, app);
-  const taken = new Set(addons.map(({ name }) => name));
-  let name = "postgresql";
-  for (let number = 2; taken.has(name); number++) name = `postgresql-${number}`;
+  const { place, name } = await takeName(transaction, app, wanted);
   const { rows } = await sql<{ number: number }>`select nextval('resource_number') as number`.execute(transaction);
   const resourceId = `${app.name.replaceAll("-", "_")}_${rows[0]?.number ?? 0}`;
   await transaction
@@ -163,10 +156,56 @@ async function insertAddon(
       removed_at: null,
     })
     .execute();
-  return { place: addons.length, name, resourceId };
+  const schedule = newSchedule(id, clock.now());
+  await transaction
+    .insertInto("databases")
+    .values({
+      addon_id: id,
+      host_id: server.hostId,
+      major: server.major,
+      port: null,
+      version: null,
+      status: "creating",
+      status_reason: null,
+      periodic_backups_enabled: schedule.isEnabled,
+      periodic_hour_utc: schedule.hourUtc,
+      periodic_last_night: schedule.lastNight,
+      ...secrets,
+    })
+    .execute();
+  const made = { id, resource_id: resourceId, app_id: app.id, app_name: app.name };
+  const event = { type: "new_addon", data: { plan_name: plan.name }, actor: principal } as const;
+  await recordDatabaseEvent(transaction, made, { ...event, at: clock.now() });
+  return { place, name, resourceId };
 }
 
-async function newDatabaseSecrets({ secrets }: ControlContext) {
+/** The app's row is locked, so that two addons made at once get two names. */
+async function takeName(
+  transaction: Transaction<ControlSchema>,
+  app: AppRow,
+  wanted: string | null,
+): Promise<{ readonly place: number; readonly name: string }> {
+  await transaction.selectFrom("apps").select("id").where("id", "=", app.id).forUpdate().execute();
+  const addons = await listAddons(transaction, app);
+  const taken = new Set(addons.map(({ name }) => name));
+  if (wanted !== null) {
+    if (!ADDON_NAME.test(wanted)) throw refusedName("must be lower-case letters, digits and dashes, 32 at most");
+    if (taken.has(wanted)) throw refusedName("is the name of another database of this app");
+    return { place: addons.length, name: wanted };
+  }
+  let name = "postgresql";
+  for (let number = 2; taken.has(name); number++) name = `postgresql-${number}`;
+  return { place: addons.length, name };
+}
+
+function refusedName(why: string): TidemarkError {
+  return new TidemarkError("invalid_fields", `This can't be the new database's name: it ${why}`, {
+    fields: { name: [why] },
+  });
+}
+
+/** Passwords and a key pair of a new database, wrapped. */
+export async function newDatabaseSecrets({ secrets }: Pick<ControlContext, "secrets">) {
   const { recipient, wrappedIdentity } = await secrets.createDatabaseKey();
   return { ...(await newPasswords(secrets)), recipient, wrapped_identity: wrappedIdentity };
 }

@@ -149,13 +149,7 @@ async function readReady(
             .selectFrom("operations")
             .select("operations.id")
             .whereRef("operations.addon_id", "=", "databases.addon_id")
-            .where("operations.kind", "in", [
-              "logical_backup",
-              "logical_restore",
-              "change_plan",
-              "maintain",
-              ...RESTORING_KINDS,
-            ])
+            .where("operations.kind", "in", ["logical_backup", "change_plan", "maintain", ...RESTORING_KINDS])
             .where("operations.state", "in", ["scheduled", "running"]),
         ),
       ),

@@ -257,7 +257,8 @@ export class DatabaseHost {
       backup: await unwrapText(secrets, row.wrapped_backup_password, what),
       replication: await unwrapText(secrets, row.wrapped_replication_password, what),
     };
-    const { version } = await provisionManagedDatabase(this.#host, database, { passwords, signal });
+    const formerName = await this.#formerName(row.addon_id);
+    const { version } = await provisionManagedDatabase(this.#host, database, { passwords, formerName, signal });
     await this.#supervise({ ...row, port });
     return async (transaction) => {
       await transaction
@@ -275,13 +276,22 @@ export class DatabaseHost {
     };
   }
 
+  /** Of one that is made from another's backups: how that one is called. */
+  async #formerName(addonId: AddonId): Promise<string | undefined> {
+    const row = await this.#context.database.db
+      .selectFrom("addon_copies")
+      .innerJoin("addons", "addons.id", "addon_copies.source_addon_id")
+      .select("addons.resource_id")
+      .where("addon_copies.addon_id", "=", addonId)
+      .executeTakeFirst();
+    return row?.resource_id;
+  }
+
   async #remove(addonId: AddonId, signal: AbortSignal): Promise<StoreResult> {
     const row = await this.#row(addonId);
     await this.#supervisor.release(row.addon_id);
     await this.#untilNothingIsBuilt(addonId, signal);
-    if (row.port !== null) {
-      await removeManagedDatabase(this.#host, { addonId: row.addon_id, port: row.port }, { signal });
-    }
+    await removeManagedDatabase(this.#host, { addonId: row.addon_id, port: row.port }, { signal });
     await removeContinuousBackups(this.#context, this.#repository, { addonId, signal });
     return async (transaction) => {
       await forgetContinuousBackups(transaction, row.addon_id);
@@ -306,7 +316,7 @@ export class DatabaseHost {
         .selectFrom("operations")
         .select("id")
         .where("addon_id", "=", addonId)
-        .where("kind", "in", ["pitr_restore", "pitr_undo"])
+        .where("kind", "in", ["pitr_restore", "pitr_undo", "addon_copy"])
         .where("state", "=", "running")
         .executeTakeFirst();
       if (building === undefined) return;

@@ -3,8 +3,13 @@ import { TidemarkError } from "../core/errors.ts";
 import type { AddonId } from "../core/ids.ts";
 import type { ControlSchema, OperationKind } from "./schema.ts";
 
-/** While one of these is open, the database is about to become another. */
-export const RESTORING_KINDS = ["pitr_restore", "pitr_undo", "pitr_swap"] as const satisfies readonly OperationKind[];
+/** While one of these is open, the database, or what it holds, is about to become another. */
+export const RESTORING_KINDS = [
+  "pitr_restore",
+  "pitr_undo",
+  "pitr_swap",
+  "logical_restore",
+] as const satisfies readonly OperationKind[];
 /** What a restore in place lets go on, or ends itself. */
 const HARMLESS_KINDS = [
   "base_backup",

@@ -9,7 +9,7 @@ import { readLogicalManifest } from "../repository/logical-manifest.ts";
 import type { RestoredObject } from "../restore/logical-report.ts";
 import { type LogicalRestoreReport, restoreLogicalDump } from "../restore/logical-restore.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
-import { databaseOfAddon, placeOfAddon, readEventActor, readEventAddon, recordEvent } from "./events.ts";
+import { readEventActor, readEventAddon, recordDatabaseEvent } from "./events.ts";
 import type { LogicalBackupPlace } from "./logical-backup.ts";
 import { type StoredReport, storeReport } from "./logical-restores.ts";
 import type { OperationHandler, OperationWork } from "./operation-runner.ts";
@@ -30,15 +30,19 @@ export function logicalRestoreHandler(context: ControlContext, place: LogicalBac
     const stored = storedReport(report);
     const failure = failureOf(request, report);
     if (failure !== undefined) {
-      await context.database.db.transaction().execute(async (transaction) => {
-        await storeReport(transaction, request.id, stored);
-        await recordEnd(context, transaction, { request, error: failure });
-      });
+      // The operation ends as an error, in a transaction that the runner makes.
+      await storeReport(context.database.db, request.id, stored);
       throw failure;
     }
     return async (transaction) => {
       await storeReport(transaction, request.id, stored);
-      await recordEnd(context, transaction, { request, error: undefined });
+      const addon = await readEventAddon(transaction, request.addonId);
+      await recordDatabaseEvent(transaction, addon, {
+        type: "database_restore_succeeded",
+        data: { restore_id: request.id, target: `backup ${request.backupId}` },
+        actor: await readEventActor(transaction, request.requestedBy),
+        at: context.clock.now(),
+      });
     };
   };
 }
@@ -162,25 +166,4 @@ function failureOf(request: Request, { objects, endedEarly }: LogicalRestoreRepo
       [...early, ...named].join("; "),
     { hint: "The restore's report names every object and reason; put the cause right and restore again" },
   );
-}
-
-async function recordEnd(
-  { clock }: ControlContext,
-  transaction: ControlContext["database"]["db"],
-  { request, error }: { request: Request; error: TidemarkError | undefined },
-): Promise<void> {
-  const addon = await readEventAddon(transaction, request.addonId);
-  const data = { ...databaseOfAddon(addon), restore_id: request.id, target: `backup ${request.backupId}` };
-  const shared = {
-    actor: await readEventActor(transaction, request.requestedBy),
-    at: clock.now(),
-    place: placeOfAddon(addon),
-  };
-  if (error === undefined) await recordEvent(transaction, { type: "database_restore_succeeded", data, ...shared });
-  else
-    await recordEvent(transaction, {
-      type: "database_restore_failed",
-      data: { ...data, error: error.message },
-      ...shared,
-    });
 }

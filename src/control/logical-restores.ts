@@ -5,17 +5,15 @@ import { type AddonFacts, findAddonOfCaller, findAddonWithBackups, type Right } 
 import { readBackup } from "./backup-rows.ts";
 import type { ControlContext } from "./context.ts";
 import { databaseOfAddon, placeOfAddon, recordEvent } from "./events.ts";
+import { requireQuiet } from "./exclusive-work.ts";
 import type { LogicalRestore, LogicalRestoreObject, LogicalRestoreService } from "./logical-restore-service.ts";
-import { requireNoRestore } from "./exclusive-work.ts";
 import { insertOperation, requestCancel } from "./operations.ts";
-import type { ControlSchema, OperationKind } from "./schema.ts";
+import type { ControlSchema } from "./schema.ts";
 import type { DatabaseCaller } from "./services.ts";
 
 type Db = Kysely<ControlSchema>;
 
 const LIST_ROWS_MAX = 100;
-/** While one of these is open, another hand is on the database or its data. */
-const EXCLUDED_BY: readonly OperationKind[] = ["logical_backup", "logical_restore", "provision", "remove"];
 
 export function createLogicalRestoreService(context: ControlContext): LogicalRestoreService {
   const { db } = context.database;
@@ -57,8 +55,7 @@ async function createRestore(
   requireRunning(target);
   const id = newObjectId(clock.now());
   await db.transaction().execute(async (transaction) => {
-    await requireFree(transaction, target);
-    await requireNoRestore(transaction, target.id);
+    await requireQuiet(transaction, target.id);
     const operation = await insertOperation(transaction, {
       id: newObjectId(clock.now()),
       kind: "logical_restore",
@@ -86,33 +83,6 @@ async function createRestore(
     await queue.send(operation, target.host_id, transaction);
   });
   return await findRestore(db, caller, { restoreId: id, right: "operate" });
-}
-
-/** The database's row is held until the operation is there, so that two of them can't both find it free. */
-async function requireFree(transaction: Db, target: AddonFacts): Promise<void> {
-  await transaction
-    .selectFrom("databases")
-    .select("addon_id")
-    .where("addon_id", "=", target.id)
-    .forUpdate()
-    .executeTakeFirstOrThrow();
-  const open = await transaction
-    .selectFrom("operations")
-    .select("kind")
-    .where("addon_id", "=", target.id)
-    .where("kind", "in", EXCLUDED_BY)
-    .where("state", "in", ["scheduled", "running"])
-    .executeTakeFirst();
-  if (open === undefined) return;
-  const what =
-    open.kind === "logical_restore" ? "another restore" : open.kind === "logical_backup" ? "a backup" : "a change";
-  throw new TidemarkError(
-    "conflict",
-    `Nothing can be restored into ${target.resource_id} now: ${what} of it is under way`,
-    {
-      hint: "Wait until it has ended, then ask again.",
-    },
-  );
 }
 
 function requireRunning(addon: AddonFacts): void {

@@ -5,7 +5,7 @@ import { describeRequest } from "./point-in-time-request.ts";
 import { readJournal } from "./point-in-time-rows.ts";
 import type { ControlSchema } from "./schema.ts";
 
-/** Records that a backup or a restore in place failed for good; an `onFailed` of `OperationRunner`. One that was cancelled did what somebody asked for. */
+/** Records that a backup or a restore failed for good; an `onFailed` of `OperationRunner`. One that was cancelled did what somebody asked for. */
 export async function recordOperationFailure(
   transaction: Transaction<ControlSchema>,
   { operation, error, at }: OperationFailure,
@@ -20,6 +20,16 @@ export async function recordOperationFailure(
   if (operation.kind === "pitr_restore" || operation.kind === "pitr_undo") {
     const { request } = await readJournal(transaction, operation.id);
     const data = { restore_id: operation.id, target: describeRequest(request), error: error.message };
+    await recordDatabaseEvent(transaction, addon, { type: "database_restore_failed", data, actor, at });
+  }
+  if (operation.kind === "logical_restore") {
+    const restore = await transaction
+      .selectFrom("logical_restores")
+      .select(["id", "backup_id"])
+      .where("operation_id", "=", operation.id)
+      .executeTakeFirst();
+    if (restore === undefined) return;
+    const data = { restore_id: restore.id, target: `backup ${restore.backup_id}`, error: error.message };
     await recordDatabaseEvent(transaction, addon, { type: "database_restore_failed", data, actor, at });
   }
   if (operation.kind !== "logical_backup") return;

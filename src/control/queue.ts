@@ -17,7 +17,8 @@ export function queueName(kind: OperationKind, hostId: string): string {
   if (kind === "logical_backup" || kind === "expire_backups" || kind === "logical_restore") return "logical-backup";
   if (kind === "base_backup") return "base-backup";
   // Data folders are made by a worker of the host's machine.
-  if (kind === "pitr_plan" || kind === "pitr_restore" || kind === "pitr_undo") return `restore-${hostId}`;
+  if (kind === "pitr_plan" || kind === "pitr_restore" || kind === "pitr_undo" || kind === "addon_copy")
+    return `restore-${hostId}`;
   return `host-${hostId}`;
 }
 

@@ -20,7 +20,7 @@ export interface ControlSchema {
   database_features: DatabaseFeatureTable;
   maintenances: MaintenanceTable;
   logical_restores: LogicalRestoreTable;
-  restore_rates: RestoreRateTable;
+  addon_copies: AddonCopyTable;
   lineages: LineageTable;
   base_backups: BaseBackupTable;
   wal_gaps: WalGapTable;
@@ -159,6 +159,7 @@ export type OperationKind =
   | "remove"
   | "logical_backup"
   | "logical_restore"
+  | "addon_copy"
   | "base_backup"
   | "expire_backups"
   | "pitr_plan"
@@ -249,12 +250,21 @@ export interface LogicalRestoreTable {
   created_at: Date;
 }
 
-/** How fast a host restored lately. */
-export interface RestoreRateTable {
-  host_id: string;
-  fetch_bytes_per_second: number;
-  replay_bytes_per_second: number;
-  measured_at: Date;
+/** A database that is made from another one's continuous backups. Its state is its operation's. */
+export interface AddonCopyTable {
+  operation_id: ObjectId;
+  /** The new one. */
+  addon_id: AddonId;
+  source_addon_id: AddonId;
+  /** As `parseTarget` reads it. */
+  target: string;
+  is_exclusive: boolean;
+  /** A timeline; null for the newest. */
+  branch: number | null;
+  /** Of the base backup; null until the copy is planned. */
+  total_bytes: number | null;
+  /** Where the copy ends; null until it is planned. */
+  target_lsn: string | null;
 }
 
 /** One history of a database's cluster; see the repository's lineages. */

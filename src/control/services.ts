@@ -16,6 +16,7 @@ import type {
 import type { EventService } from "./event-service.ts";
 import type { HealthService } from "./health-service.ts";
 import type { MetricsService } from "./metrics-service.ts";
+import type { AddonCopyService } from "./addon-copy-service.ts";
 import type { LogicalRestoreService } from "./logical-restore-service.ts";
 import type { PointInTimeService } from "./point-in-time-service.ts";
 import type {
@@ -61,6 +62,7 @@ export interface Services {
   readonly events: EventService;
   readonly health: HealthService;
   readonly metrics: MetricsService;
+  readonly addonCopies: AddonCopyService;
   readonly logicalRestores: LogicalRestoreService;
   readonly notifiers: NotifierService;
   readonly pointInTime: PointInTimeService;

@@ -1,4 +1,5 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
+import { registerAddonCopies } from "./addon-copies.ts";
 import { registerAddonProviders } from "./addon-providers.ts";
 import { registerAddons } from "./addons.ts";
 import { registerApps } from "./apps.ts";
@@ -58,6 +59,7 @@ export function registerRoutes(router: Router): void {
   // Before those that answer with a backup or none, so that the schema named Backup is the one that is never null.
   registerBackups(router);
   registerLogicalRestores(router);
+  registerAddonCopies(router);
   registerPlanChanges(router);
   registerEvents(router);
   registerStatus(router);

@@ -83,14 +83,23 @@ const execute = promisify(execFile);
 export async function provisionManagedDatabase(
   host: ManagedHost,
   database: ManagedDatabase,
-  { passwords, signal }: { readonly passwords: ManagedPasswords; readonly signal?: AbortSignal },
+  {
+    passwords,
+    formerName,
+    signal,
+  }: {
+    readonly passwords: ManagedPasswords;
+    /** For one whose data folder is a copy of another database's: its name there. */
+    readonly formerName?: string | undefined;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<ProvisionedDatabase> {
   const cancellation = signal === undefined ? {} : { signal };
   const server = await prepareManagedServer(host, database);
   await initServer(server, cancellation);
   await startServer(server, { clock: host.clock, ...cancellation });
   const superuser = superuserConnection(server);
-  await provisionRoles(superuser, { name: database.name, passwords, ...cancellation });
+  await provisionRoles(superuser, { name: database.name, passwords, formerName, ...cancellation });
   return withSession(superuser, { applicationName: "tidemark provision", ...cancellation }, async (client) => {
     await ensureReplicationSlot(client);
     return {
@@ -250,7 +259,7 @@ export async function renewCertificate(host: ManagedHost, database: ManagedDatab
  */
 export async function removeManagedDatabase(
   host: ManagedHost,
-  database: Pick<ManagedDatabase, "addonId" | "port">,
+  database: Pick<ManagedDatabase, "addonId"> & { readonly port: number | null },
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<void> {
   const folder = managedFolder(host, database);
@@ -264,6 +273,8 @@ export async function removeManagedDatabase(
   await rm(doomed, { recursive: true, force: true });
   await renameIfPresent(folder, doomed);
   await rm(doomed, { recursive: true, force: true });
+  // One that never had a port was never started; a copy's data may lie in its folder all the same.
+  if (database.port === null) return;
   const socket = join(host.runtimeFolder, `.s.PGSQL.${database.port}`);
   await rm(socket, { force: true });
   await rm(`${socket}.lock`, { force: true });

@@ -40,14 +40,22 @@ export async function provisionRoles(
   {
     name,
     passwords,
+    formerName,
     signal,
-  }: { readonly name: string; readonly passwords: ManagedPasswords; readonly signal?: AbortSignal },
+  }: {
+    readonly name: string;
+    readonly passwords: ManagedPasswords;
+    /** Of a copy of another database: what role and database were called there. */
+    readonly formerName?: string | undefined;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<void> {
   const session = { applicationName: "tidemark provision", ...(signal === undefined ? {} : { signal }) };
   await withSession(superuser, session, async (client) => {
     // The server goes on with the last statement of a session that was cut: wait until that one is over.
     await client.query(`SET lock_timeout = ${EARLIER_SESSION_TIMEOUT_MS}`);
     await client.query("SELECT pg_advisory_lock($1)", [PROVISION_LOCK]);
+    if (formerName !== undefined) await takeOverName(superuser, client, { from: formerName, to: name });
     await ensureRole(client, {
       name,
       attributes: `LOGIN ${NO_RIGHTS} NOREPLICATION NOBYPASSRLS`,
@@ -62,6 +70,32 @@ export async function provisionRoles(
     await ensureDatabase(client, name);
     await restrictAccess(client, name);
   });
+}
+
+/**
+ * Gives a copy's database and owner the names of their own. Nothing may be open in a database that gets another name: sessions are ended, and prepared
+ * transactions, whose coordinator knows of the original only, are rolled back.
+ */
+async function takeOverName(
+  superuser: Connection,
+  client: Client,
+  { from, to }: { readonly from: string; readonly to: string },
+): Promise<void> {
+  const { rowCount: databases } = await client.query("SELECT FROM pg_database WHERE datname = $1", [from]);
+  if (databases !== 0) {
+    await client.query(`ALTER DATABASE ${escapeIdentifier(from)} CONNECTION LIMIT 0`);
+    await client.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", [from]);
+    await withSession({ ...superuser, database: from }, { applicationName: "tidemark provision" }, async (inside) => {
+      const { rows } = await inside.query<{ gid: string }>("SELECT gid FROM pg_prepared_xacts WHERE database = $1", [
+        from,
+      ]);
+      for (const { gid } of rows) await inside.query(`ROLLBACK PREPARED ${escapeLiteral(gid)}`);
+    });
+    await client.query(`ALTER DATABASE ${escapeIdentifier(from)} RENAME TO ${escapeIdentifier(to)}`);
+  }
+  await client.query(`ALTER DATABASE ${escapeIdentifier(to)} CONNECTION LIMIT -1`);
+  const { rowCount: roles } = await client.query("SELECT FROM pg_roles WHERE rolname = $1", [from]);
+  if (roles !== 0) await client.query(`ALTER ROLE ${escapeIdentifier(from)} RENAME TO ${escapeIdentifier(to)}`);
 }
 
 async function ensureBackupRole(client: Client, password: string): Promise<void> {

@@ -13,11 +13,14 @@ type Event =
   | { readonly kind: "look" }
   /** Nobody looks for so long: the platform or the server is down. */
   | { readonly kind: "down"; readonly hours: number }
+  /** The machine's clock is put right, or wrong. */
+  | { readonly kind: "clock"; readonly hours: number }
   | { readonly kind: "hour"; readonly hourUtc: number }
   | { readonly kind: "switch"; readonly isEnabled: boolean };
 
 const looks = fc.constant<Event>({ kind: "look" });
 const downtimes = fc.integer({ min: 1, max: 90 }).map((hours): Event => ({ kind: "down", hours }));
+const clocks = fc.integer({ min: -30, max: 5 }).map((hours): Event => ({ kind: "clock", hours }));
 const hourChanges = fc.integer({ min: 0, max: 23 }).map((hourUtc): Event => ({ kind: "hour", hourUtc }));
 const switches = fc.boolean().map((isEnabled): Event => ({ kind: "switch", isEnabled }));
 const events = fc.array(
@@ -26,6 +29,7 @@ const events = fc.array(
     event: fc.oneof(
       { weight: 6, arbitrary: looks },
       { weight: 1, arbitrary: downtimes },
+      { weight: 1, arbitrary: clocks },
       { weight: 2, arbitrary: hourChanges },
       { weight: 1, arbitrary: switches },
     ),
@@ -40,7 +44,7 @@ test("dueNight() never gives a night two runs, never an early one, and none beca
       let schedule = newSchedule(addonId, now);
       const nights: UtcDay[] = [];
       for (const { afterMinutes, event } of history) {
-        now = new Date(now.getTime() + afterMinutes * MINUTE_MS + (event.kind === "down" ? event.hours * HOUR_MS : 0));
+        now = new Date(now.getTime() + afterMinutes * MINUTE_MS + ("hours" in event ? event.hours * HOUR_MS : 0));
         if (event.kind === "look") {
           const night = dueNight(schedule, now);
           if (night === undefined) continue;
@@ -53,7 +57,7 @@ test("dueNight() never gives a night two runs, never an early one, and none beca
           nights.push(night);
           schedule = settled(schedule, night);
           assert.equal(dueNight(schedule, now), undefined, "once only");
-        } else if (event.kind !== "down") {
+        } else if (event.kind === "hour" || event.kind === "switch") {
           const wasDue = dueNight(schedule, now) !== undefined;
           const change = event.kind === "hour" ? { hourUtc: event.hourUtc } : { isEnabled: event.isEnabled };
           schedule = changeSchedule(schedule, change, now);

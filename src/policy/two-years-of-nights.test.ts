@@ -12,7 +12,7 @@ import { planCatalogue } from "./plans.ts";
 
 /**
  * Two years of one database's life, an hour at a time: nights that fail, days without a platform, manual backups, changes of plan, of the hour and of the
- * switch. After each run and every few hours the policy decides, and an oracle that shares no code with it says which backups it would keep; both must agree on every one.
+ * switch, and of the clocks in a zone whose user wants the same local hour all year. After each run and every few hours the policy decides, and an oracle that shares no code with it says which backups it would keep; both must agree on every one.
  */
 const LIVES = isFullRun ? 40 : 2;
 /** Between runs little changes from one hour to the next. */
@@ -20,6 +20,9 @@ const DECISION_EVERY_HOURS = 5;
 const HOURS = 731 * 24;
 const HOUR_MS = 3600_000;
 const START = Date.parse("2026-01-01T00:00:00Z");
+const ZONE = "Europe/Paris";
+/** Clocks in it change in March and October. */
+const CLOCK_CHANGES = 4;
 
 type Retention = BackupRetentionFacts["retention"];
 
@@ -37,6 +40,9 @@ interface Life {
   runs: number;
   removed: number;
   madeUpFor: number;
+  clockChanges: number;
+  /** Of the zone, when it was last looked at. */
+  offsetHours: number;
 }
 
 for (let seed = 1; seed <= LIVES; seed++) {
@@ -52,11 +58,15 @@ for (let seed = 1; seed <= LIVES; seed++) {
       runs: 0,
       removed: 0,
       madeUpFor: 0,
+      clockChanges: 0,
+      offsetHours: offsetHoursAt(new Date(START)),
     };
     const nights = new Set<string>();
     for (let hour = 0; hour < HOURS; hour++) {
       const now = new Date(START + hour * HOUR_MS + Math.floor(random() * HOUR_MS));
       happen(life, random, now);
+      // After the hour in which clocks change.
+      if (hour % 24 === 2) followClocks(life, now);
       if (now.getTime() < life.downUntilMs) continue;
       const night = dueNight(life.schedule, now);
       if (night === undefined && hour % DECISION_EVERY_HOURS !== 0) continue;
@@ -70,6 +80,7 @@ for (let seed = 1; seed <= LIVES; seed++) {
       decide(life, now);
     }
     // It was a life with something of everything.
+    assert.equal(life.clockChanges, CLOCK_CHANGES);
     assert.ok(life.runs > 550 && life.removed > 400 && life.madeUpFor > 3, JSON.stringify({ ...life, backups: [] }));
   });
 }
@@ -84,6 +95,21 @@ function happen(life: Life, random: () => number, now: Date): void {
   if (happens(3)) life.schedule = changeSchedule(life.schedule, { isEnabled: false }, now);
   if (happens(60) && !life.schedule.isEnabled) life.schedule = changeSchedule(life.schedule, { isEnabled: true }, now);
   if (happens(40)) addBackup(life, random, { now, method: "manual", night: null });
+}
+
+/** On the day that the zone's clocks change, its user says the same local hour again. */
+function followClocks(life: Life, now: Date): void {
+  const offsetHours = offsetHoursAt(now);
+  if (offsetHours === life.offsetHours) return;
+  const hourUtc = (life.schedule.hourUtc + life.offsetHours - offsetHours + 24) % 24;
+  life.schedule = changeSchedule(life.schedule, { hourUtc }, now);
+  life.offsetHours = offsetHours;
+  life.clockChanges++;
+}
+
+function offsetHoursAt(instant: Date): number {
+  const local = Temporal.Instant.fromEpochMilliseconds(instant.getTime()).toZonedDateTimeISO(ZONE);
+  return local.offsetNanoseconds / 3600e9;
 }
 
 function addBackup(

@@ -289,6 +289,7 @@ function guardServices(services: Services): Services {
     events: guardService(services.events),
     health: guardService(services.health),
     metrics: guardService(services.metrics),
+    addonCopies: guardService(services.addonCopies),
     logicalRestores: guardService(services.logicalRestores),
     notifiers: guardService(services.notifiers),
     oneOffs: guardService(services.oneOffs),

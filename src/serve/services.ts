@@ -1,5 +1,6 @@
 import type { ServeConfig } from "../config.ts";
 import { createUsersService } from "../control/accounts.ts";
+import { createAddonCopyService } from "../control/addon-copies.ts";
 import { createAddonService } from "../control/addons.ts";
 import { createAppService } from "../control/apps.ts";
 import { createBackupService, type OpenArchive } from "../control/backups.ts";
@@ -72,6 +73,7 @@ export function createServices(
     events: createEventService(context),
     metrics: createMetricsService(context),
     health: createHealthService({ ...context, startedAt: context.clock.now() }),
+    addonCopies: createAddonCopyService(context),
     logicalRestores: createLogicalRestoreService(context),
     pointInTime: createPointInTimeService(context),
     oneOffs,

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { expireBackupsHandler } from "../control/backup-retention.ts";
+import { addonCopyHandler } from "../control/addon-copy.ts";
 import { baseBackupHandler } from "../control/base-backup.ts";
 import { logicalBackupHandler } from "../control/logical-backup.ts";
 import { recordOperationFailure } from "../control/operation-failures.ts";
@@ -47,6 +48,7 @@ export async function serveWorker({ config, clock, signals }: ServeOptions): Pro
       logical_backup: logicalBackupHandler(context, place),
       base_backup: baseBackupHandler(context, { ...place, baseBackupRateBytes: config.baseBackupRateBytes }),
       logical_restore: logicalRestoreHandler(context, place),
+      addon_copy: addonCopyHandler(context, { ...place, home: home.folder, pid: process.pid }),
       expire_backups: expireBackupsHandler(context, repository),
       ...pointInTimeHandlers(context, { ...place, home: home.folder, pid: process.pid }),
     },

@@ -3,6 +3,7 @@ import { PassThrough } from "node:stream";
 import type { Collaborator } from "../../src/control/collaborator-service.ts";
 import type { AuditedEvent } from "../../src/control/event-service.ts";
 import type { DatabaseHealth } from "../../src/control/health-service.ts";
+import type { AddonCopy } from "../../src/control/addon-copy-service.ts";
 import type { LogicalRestore } from "../../src/control/logical-restore-service.ts";
 import type { Addon, App, Backup, Database, Plan, Principal, User } from "../../src/control/model.ts";
 import { NOTIFICATION_PLATFORMS } from "../../src/control/notification-platforms.ts";
@@ -122,6 +123,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     backups,
     planChanges,
     logicalRestores,
+    addonCopies,
     features,
     maintenances,
     databaseUsers,
@@ -557,6 +559,36 @@ const notifiers: Services["notifiers"] = {
   deliveries: async (_principal, name, id) => {
     oneNotifier(name, id);
     return [DELIVERY];
+  },
+};
+
+const COPY: AddonCopy = {
+  id: objectId("0193512a0000eeeeeeeeeeee"),
+  addonId: ADDON_ID,
+  resourceId: "my_app_4554",
+  sourceAddonId: ADDON_ID,
+  target: "latest",
+  status: "running",
+  progressBytes: 1_000_000,
+  totalBytes: 2_000_000,
+  targetLsn: "0/3000028",
+  createdAt: AT,
+  endedAt: null,
+  error: null,
+};
+
+const addonCopies: Services["addonCopies"] = {
+  create: async (_principal, name, id, { target }) => {
+    knownApp(name);
+    knownAddon(id);
+    const copy = { ...COPY, target, status: "scheduled", totalBytes: null, targetLsn: null } as const;
+    const made: Addon = { ...addon, status: "provisioning", provisionedAt: null };
+    return { copy, addon: made, variables: ["SCALINGO_POSTGRESQL_STAGING_URL"] };
+  },
+  show: async (_principal, name, id) => {
+    knownApp(name);
+    known(id === COPY.id, "copy");
+    return COPY;
   },
 };
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { pick } from "../harness/pick.ts";
+import { pick, pickText } from "../harness/pick.ts";
 import { ADDON_ID, ALICE, APP_ID, ARCHIVE, BACKUP_ID, LOGICAL_RESTORE, SIGNATURE } from "./in-memory-services.ts";
 import { MAINTENANCE_ID } from "./in-memory-database-nouns.ts";
 import { basic, bearer, openFace } from "./open-face.ts";
@@ -419,6 +419,19 @@ describe("the database API", () => {
     assert.deepEqual(other.body, { retention: [{ ...verdict, kept: false, reason: "The plan keeps none" }] });
     const unknown = await answerOf(await face.request(`${path}?plan=tiny`, asAddon));
     assert.equal(unknown.status, 422);
+  });
+
+  test("a copy of a database is begun and shown", async () => {
+    const path = `/v1/apps/my-app/addons/${ADDON_ID}/copies`;
+    const begin = (copy: unknown): Promise<Response> => face.request(path, { method: "POST", json: { copy } });
+    const { status, body } = await answerOf(await begin({ name: "staging", target: "latest" }));
+    assert.equal(status, 201);
+    assert.equal(pick(body, "copy", "status"), "scheduled");
+    assert.equal(pick(body, "addon", "status"), "provisioning");
+    const shown = await answerOf(await face.request(`/v1/apps/my-app/copies/${pickText(body, "copy", "id")}`));
+    assert.equal(pick(shown.body, "copy", "total_bytes"), 2_000_000);
+    assert.equal((await begin({ name: "staging", target: 7 })).status, 422);
+    assert.equal((await begin({ name: "x".repeat(40), target: "latest" })).status, 422);
   });
 
   test("restores of backups are begun, listed, shown with their objects, and cancelled", async () => {

@@ -101,6 +101,9 @@ describe("backups-restore on a real platform", () => {
       pick(shown, "logical_restore", "counts", "failed"),
     );
     assert.ok(outcomes.includes("restored"));
+    const { body: events } = await platform.api("GET", "/v1/apps/shop/events");
+    const types = new Set(pickList(events, "events").map((event) => pick(event, "type")));
+    for (const end of ["started", "succeeded", "failed"]) assert.ok(types.has(`database_restore_${end}`), end);
   });
 
   test("is repeated whole by another worker when its own is killed, and one at a time runs", async () => {
@@ -109,7 +112,7 @@ describe("backups-restore on a real platform", () => {
     await untilBlocked();
     const again = await platform.run([...ON_DATABASE, "backups-restore", backupId, "--yes", "--detach"]);
     assert.equal(again.exitCode, 1);
-    assert.match(again.stderr, /another restore of it is under way/);
+    assert.match(again.stderr, /Other work on the database is under way/);
     process.kill(await platform.workerPid(), "SIGKILL");
     await lock.release();
     await waitFor(async () => (await statusOf(id)) === "done", `the restore ${id}`);

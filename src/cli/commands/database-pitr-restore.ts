@@ -1,6 +1,7 @@
 import { TidemarkError } from "../../core/errors.ts";
 import type { CommandCall, CommandSpec } from "../command.ts";
 import { type DatabaseTarget, openDatabaseTarget } from "../database-target.ts";
+import { restoreToNewAddon } from "../addon-copy-restore.ts";
 import { operationReply, type PointInTimePlan } from "../point-in-time-replies.ts";
 import { showPointInTimeEnd, showPointInTimePlan } from "../point-in-time-text.ts";
 import { waitForOperation } from "../point-in-time-wait.ts";
@@ -24,6 +25,7 @@ export const databasePitrRestore: CommandSpec = {
     { flags: "--branch <timeline>", summary: "Along this branch: database-pitr-recovery-window lists them" },
     { flags: "--exclusive", summary: "Leave out what lies exactly there" },
     { flags: "--inclusive", summary: "Take what lies exactly there along (the default)" },
+    { flags: "--to-new-addon <name>", summary: "Make a new database of the app instead; this one goes on untouched" },
     { flags: "--dry-run", summary: "Tell what would be done, and do nothing" },
     { flags: "--yes", summary: "Don't ask" },
     { flags: "--detach", summary: "Start it and don't wait" },
@@ -32,12 +34,18 @@ export const databasePitrRestore: CommandSpec = {
     "--app my-app --addon postgresql database-pitr-restore 2026-11-22T14:02:33Z --dry-run",
     '--app my-app --addon postgresql database-pitr-restore "2026-11-22 15:02 Europe/Paris"',
     "--app my-app --addon postgresql database-pitr-restore 0/16B3748 --branch 1 --yes",
+    "--app my-app --addon postgresql database-pitr-restore latest --to-new-addon staging",
   ],
   async run(call) {
     const wish = readWish(call);
     const target = await openDatabaseTarget(call);
     const plan = await askForPlan(call, target, wish);
     if (plan === undefined) return;
+    const name = call.option("to-new-addon");
+    if (name !== undefined) {
+      const { restore_time: moment, exclusive, branch } = wish;
+      return await restoreToNewAddon(call, target, { name, moment, exclusive, branch });
+    }
     if (!call.flag("yes")) await confirm(call, plan);
     const begun = await target.api.post(route`/api/databases/${target.addonId}/pitr/restore`, wish, operationReply);
     const { id } = begun.value.operation;

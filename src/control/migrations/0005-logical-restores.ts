@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 
-/** Restores of dumps, and how fast this platform's machines restore. */
+/** Restores of dumps, and databases that are made from another one's continuous backups. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
 }
@@ -23,11 +23,15 @@ const STATEMENTS = [
     objects jsonb,
     created_at timestamptz not null
   )`,
-  `create index logical_restores_addon on logical_restores (addon_id, id desc)`,
-  `create table restore_rates (
-    host_id text primary key,
-    fetch_bytes_per_second double precision not null,
-    replay_bytes_per_second double precision not null,
-    measured_at timestamptz not null
+  `create table addon_copies (
+    operation_id text primary key references operations,
+    addon_id text not null unique references addons,
+    source_addon_id text not null references addons,
+    target text not null,
+    is_exclusive boolean not null,
+    branch bigint,
+    total_bytes bigint,
+    target_lsn pg_lsn
   )`,
+  `create index logical_restores_addon on logical_restores (addon_id, id desc)`,
 ];
