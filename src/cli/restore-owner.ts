@@ -4,7 +4,7 @@ import { userInfo } from "node:os";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { TidemarkError, systemErrorCode } from "../core/errors.ts";
-import type { FileOwner } from "../restore/extract-volume.ts";
+import type { FileOwner } from "../restore/owned-files.ts";
 
 /** PostgreSQL doesn't run as root, so a restore by root is for one of these: the platform's user, or that of the distribution's packages. */
 const OWNERS_OF_ROOT = ["tidemark", "postgres"] as const;

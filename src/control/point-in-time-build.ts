@@ -15,7 +15,7 @@ import { readControlFile } from "../postgres/control-file.ts";
 import { choosePrograms, type Programs } from "../postgres/programs.ts";
 import type { LineageId } from "../repository/physical-layout.ts";
 import { newestTimeline } from "../restore/branch.ts";
-import type { FileOwner } from "../restore/extract-volume.ts";
+import type { FileOwner } from "../restore/owned-files.ts";
 import { readSwitch } from "../restore/read-switch.ts";
 import { reopenOnTimeline } from "../restore/reopen.ts";
 import { makePrivateFolder } from "../restore/restore-folder.ts";

@@ -17,10 +17,17 @@ export function crc32c(bytes: Uint8Array, previous = 0): number {
   return bytes.length < NATIVE_MIN_BYTES ? tableCrc32c(bytes, previous) : nativeCrc32c(asBuffer(bytes), previous);
 }
 
+/** The same of a part of the bytes, without a view of its own for a short one. */
+export function crc32cRange(bytes: Buffer, from: number, to: number, previous: number): number {
+  return to - from < NATIVE_MIN_BYTES
+    ? tableCrc32c(bytes, previous, from, to)
+    : nativeCrc32c(bytes.subarray(from, to), previous);
+}
+
 /** The same in JavaScript alone. Exported for its test. */
-export function tableCrc32c(bytes: Uint8Array, previous: number): number {
+export function tableCrc32c(bytes: Uint8Array, previous: number, from = 0, to = bytes.length): number {
   let crc = ~previous;
-  for (const byte of bytes) crc = (TABLE[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8);
+  for (let at = from; at < to; at++) crc = (TABLE[(crc ^ (bytes[at] ?? 0)) & 0xff] ?? 0) ^ (crc >>> 8);
   return ~crc >>> 0;
 }
 

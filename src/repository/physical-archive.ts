@@ -7,6 +7,7 @@ import { decryptAge, encryptAge } from "../stream/age.ts";
 import { type ByteStream, inBlocks, readAll } from "../stream/byte-stream.ts";
 import { databasePrefix } from "./layout.ts";
 import type { Repository } from "./repository.ts";
+import { ZSTD_WINDOW_LOG_MAX, damagedZstd } from "../stream/zstd.ts";
 import { compressFrames } from "./zstd-frames.ts";
 
 /**
@@ -176,17 +177,17 @@ export async function nameMac(archive: PhysicalArchive, plain: ByteStream): Prom
 }
 
 async function* decompressFrames(frames: ByteStream, what: string): AsyncGenerator<Uint8Array> {
-  const decompress = createZstdDecompress({ chunkSize: 256 * 1024, params: { [constants.ZSTD_d_windowLogMax]: 27 } });
+  const decompress = createZstdDecompress({
+    chunkSize: 256 * 1024,
+    params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
+  });
   // The failure, of whichever end, comes out of the iteration below.
   pipeline(Readable.from(frames, { objectMode: false }), decompress, () => undefined);
   try {
     for await (const chunk of decompress) yield asBytes(chunk);
   } catch (error) {
     if (error instanceof TidemarkError || !isZstdError(error)) throw error;
-    throw new TidemarkError("object_corrupt", `Cannot read "${what}": its compressed bytes are damaged`, {
-      hint: "The stored bytes were changed or cut; use another backup and check the storage",
-      cause: error,
-    });
+    throw damagedZstd(what, error);
   } finally {
     decompress.destroy();
   }

@@ -1,6 +1,6 @@
 import { TidemarkError } from "../core/errors.ts";
 import type { ObjectId } from "../core/ids.ts";
-import { type Lsn, advanceLsn, formatLsn, parseLsn, toWalSegmentSize } from "../core/lsn.ts";
+import { type Lsn, advanceLsn, formatLsn, parseLsn, parseSegmentName, toWalSegmentSize } from "../core/lsn.ts";
 import type { Store } from "../storage/store.ts";
 import { deleteBaseBackup, listBaseBackups, readBaseBackup } from "./base-backup-set.ts";
 import { databasePrefix } from "./layout.ts";
@@ -8,6 +8,7 @@ import { readLineage } from "./lineages.ts";
 import type { PhysicalArchive } from "./physical-archive.ts";
 import { baseManifestPrefix, type LineageId } from "./physical-layout.ts";
 import { deleteWalPiece } from "./wal-archive.ts";
+import { deleteSegmentIndex, listSegmentIndexes } from "./wal-index.ts";
 import { readWalInventory } from "./wal-inventory.ts";
 
 /*
@@ -35,7 +36,8 @@ export async function expireBaseBackup(
 }
 
 /**
- * Removes a lineage's WAL that ends at or before a position; `all` removes every piece. History files stay for ever, gaps too. May be called again.
+ * Removes a lineage's WAL that ends at or before a position, with its indexes; `all` removes every piece. History files stay for ever, gaps too. May be
+ * called again.
  *
  * @returns how many pieces went
  * @throws `conflict` when a base backup that the repository holds needs some of it: nothing is removed then
@@ -49,13 +51,18 @@ export async function expireWal(
   const { segmentSizeBytes } = await readLineage(archive, lineage, signal);
   const segmentSize = toWalSegmentSize(segmentSizeBytes);
   const inventory = await readWalInventory(archive, { lineage, segmentSize }, signal);
+  const goes = (start: Lsn): boolean => before === "all" || advanceLsn(start, segmentSize) <= before;
   let removed = 0;
   for (const { start, pieces } of inventory.segments.values()) {
-    if (before !== "all" && advanceLsn(start, segmentSize) > before) continue;
+    if (!goes(start)) continue;
     for (const piece of pieces) {
       await deleteWalPiece(archive, piece, signal);
       removed += 1;
     }
+  }
+  for (const [segment, indexes] of await listSegmentIndexes(archive, lineage, signal)) {
+    if (!goes(parseSegmentName(segment, segmentSize).start)) continue;
+    for (const index of indexes) await deleteSegmentIndex(archive, index, signal);
   }
   return removed;
 }

@@ -27,6 +27,17 @@ export interface WalPiece {
   readonly mac: string;
 }
 
+/** The stored index of a whole segment: what its records say in short. Made of the segment, which can do without it. */
+export interface StoredSegmentIndex {
+  readonly lineage: LineageId;
+  readonly timeline: TimelineId;
+  readonly segment: SegmentName;
+  /** Of the whole segment that it was made of. */
+  readonly segmentMac: string;
+  /** Of its own plain bytes. */
+  readonly mac: string;
+}
+
 /** A stored timeline history file. */
 export interface StoredHistory {
   readonly lineage: LineageId;
@@ -44,6 +55,7 @@ export interface StoredGap {
 
 const SUFFIX = ".zst.age";
 const WAL_PIECE = /^([0-9A-F]{24})\.([0-9a-f]{8})-([0-9a-f]{8})\.([0-9a-f]{64})\.zst\.age$/;
+const SEGMENT_INDEX = /^([0-9A-F]{24})\.([0-9a-f]{64})\.([0-9a-f]{64})\.json\.zst\.age$/;
 const WAL_HISTORY = /^([0-9A-F]{8}\.history)\.([0-9a-f]{64})\.zst\.age$/;
 const WAL_GAP = /^gap-([0-9A-F]{8})-([0-9a-f]{16})-([0-9a-f]{16})\.json\.zst\.age$/;
 
@@ -118,6 +130,26 @@ export function gapKey(prefix: string, gap: StoredGap): string {
   const position = (lsn: Lsn): string => lsn.toString(16).padStart(16, "0");
   const folder = lineageWalPrefix(prefix, gap.lineage);
   return `${folder}gap-${formatTimelineId(gap.timeline)}-${position(gap.from)}-${position(gap.to)}.json${SUFFIX}`;
+}
+
+/** Indexes lie apart from the log: who lists the one doesn't list the other, and programs that know nothing of them see none. */
+export function lineageIndexPrefix(prefix: string, lineage: LineageId): string {
+  return `${prefix}/wal-index/${lineage}/`;
+}
+
+export function segmentIndexKey(prefix: string, index: StoredSegmentIndex): string {
+  const folder = `${lineageIndexPrefix(prefix, index.lineage)}${formatTimelineId(index.timeline)}/`;
+  return `${folder}${index.segment}.${index.segmentMac}.${index.mac}.json${SUFFIX}`;
+}
+
+/** The index of a key below a lineage's prefix of indexes; undefined for any other key. */
+export function parseSegmentIndexKey(prefix: string, lineage: LineageId, key: string): StoredSegmentIndex | undefined {
+  const folder = lineageIndexPrefix(prefix, lineage);
+  const [timeline = "", name = "", ...rest] = key.startsWith(folder) ? key.slice(folder.length).split("/") : [];
+  const [, segment, segmentMac, mac] = SEGMENT_INDEX.exec(name) ?? [];
+  if (segment === undefined || segmentMac === undefined || mac === undefined || rest.length > 0) return undefined;
+  if (!isSegmentName(segment) || !segment.startsWith(timeline)) return undefined;
+  return { lineage, timeline: parseTimelineId(timeline), segment, segmentMac, mac };
 }
 
 export type LineageObject =

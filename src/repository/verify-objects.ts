@@ -17,11 +17,13 @@ import {
   lineageKey,
   lineageWalPrefix,
   parseLineageKey,
+  segmentIndexKey,
   serverManifestKey,
   walPieceKey,
 } from "./physical-layout.ts";
 import type { Repository } from "./repository.ts";
 import { readWalPiece } from "./wal-archive.ts";
+import { listSegmentIndexes, readSegmentIndex } from "./wal-index.ts";
 import { readSegment } from "./wal-segment.ts";
 
 /** One object that was looked at. */
@@ -98,6 +100,13 @@ export async function* verifyPhysicalObjects(
       await readLineage(archive, lineage, options.signal);
     });
     yield* verifyWalObjects(archive, lineage, options);
+    for (const indexes of (await listSegmentIndexes(archive, lineage, options.signal)).values())
+      for (const index of indexes) {
+        const object = await check(segmentIndexKey(archive.prefix, index), archive, options, async () => {
+          await readSegmentIndex(archive, index, options.signal);
+        });
+        if (!isGone(object)) yield object;
+      }
   }
 }
 

@@ -47,6 +47,7 @@ function makeFacts(stored: readonly Stored[], histories: Readonly<Record<number,
         { content, switches: parseTimelineHistory(content) },
       ]),
     ),
+    indexes: new Map(),
   };
 }
 

@@ -3,7 +3,6 @@ import {
   LSN_ZERO,
   type SegmentName,
   type TimelineId,
-  type WalSegmentSize,
   advanceLsn,
   lsnDistance,
   parseLsn,
@@ -13,8 +12,7 @@ import {
   toTimelineId,
 } from "../core/lsn.ts";
 import type { BaseBackupManifest } from "../repository/base-backup-set.ts";
-import type { LineageId, WalPiece } from "../repository/physical-layout.ts";
-import type { WalInventory } from "../repository/wal-inventory.ts";
+import type { WalPiece } from "../repository/physical-layout.ts";
 import type { LineageFacts } from "./facts.ts";
 
 /** The part of a branch that lies on one timeline. */
@@ -26,11 +24,8 @@ export interface Stretch {
 }
 
 /** One way through a lineage's timelines: a timeline and its ancestors, as far as each was followed. */
-export interface Branch {
-  readonly lineage: LineageId;
+export interface Branch extends Pick<LineageFacts, "lineage" | "segmentSize" | "inventory" | "indexes"> {
   readonly timeline: TimelineId;
-  readonly segmentSize: WalSegmentSize;
-  readonly inventory: WalInventory;
   /** Oldest first; the last one is the branch's own timeline. */
   readonly stretches: readonly Stretch[];
 }
@@ -54,8 +49,8 @@ export function openBranch(facts: LineageFacts, timeline: TimelineId): Branch {
     from = entry.end;
   }
   stretches.push({ timeline, from, to: undefined });
-  const { lineage, segmentSize, inventory } = facts;
-  return { lineage, timeline, segmentSize, inventory, stretches };
+  const { lineage, segmentSize, inventory, indexes } = facts;
+  return { lineage, timeline, segmentSize, inventory, indexes, stretches };
 }
 
 /** The timeline that the lineage was on last: the highest that anything is stored of; undefined when nothing is. */

@@ -14,8 +14,9 @@ import { type TimelineSwitch, parseTimelineHistory } from "../postgres/timeline-
 import { type BaseBackupManifest, listBaseBackups, readBaseBackup } from "../repository/base-backup-set.ts";
 import { listLineages, readLineage } from "../repository/lineages.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
-import type { LineageId } from "../repository/physical-layout.ts";
+import type { LineageId, StoredSegmentIndex } from "../repository/physical-layout.ts";
 import { readHistory } from "../repository/wal-archive.ts";
+import { listSegmentIndexes } from "../repository/wal-index.ts";
 import { type WalInventory, readWalInventory } from "../repository/wal-inventory.ts";
 
 export interface TimelineHistory {
@@ -30,6 +31,8 @@ export interface LineageFacts {
   readonly segmentSize: WalSegmentSize;
   readonly inventory: WalInventory;
   readonly histories: ReadonlyMap<TimelineId, TimelineHistory>;
+  /** Those of whole segments, by segment. */
+  readonly indexes: ReadonlyMap<SegmentName, readonly StoredSegmentIndex[]>;
 }
 
 /** What the repository holds of one database's physical backups. */
@@ -84,7 +87,8 @@ async function readFacts(
     const content = await readHistory(archive, history, signal);
     histories.set(history.timeline, { content, switches: parseTimelineHistory(content) });
   }
-  return { lineage, segmentSize, inventory, histories };
+  const indexes = await listSegmentIndexes(archive, lineage, signal);
+  return { lineage, segmentSize, inventory, histories, indexes };
 }
 
 /**

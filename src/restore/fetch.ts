@@ -1,26 +1,23 @@
 import { createHash } from "node:crypto";
 import { rm, stat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { TidemarkError } from "../core/errors.ts";
 import { BackupManifestReader, manifestCrc } from "../postgres/backup-manifest.ts";
 import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
-import {
-  type BaseBackupManifest,
-  type BaseBackupVolume,
-  readBaseVolume,
-  readServerManifest,
-} from "../repository/base-backup-set.ts";
+import { type BaseBackupManifest, type BaseBackupVolume, readServerManifest } from "../repository/base-backup-set.ts";
 import type { PhysicalArchive, StoredBytes } from "../repository/physical-archive.ts";
 import { baseVolumeKey, serverManifestKey } from "../repository/physical-layout.ts";
 import type { ByteStream } from "../stream/byte-stream.ts";
-import { type ExtractedFile, type FileOwner, extractVolume } from "./extract-volume.ts";
-import { writeOwnedFile } from "./owned-files.ts";
+import { type FileOwner, writeOwnedFile } from "./owned-files.ts";
 import { forEachParallel } from "./parallel.ts";
 import type { PlannedTablespace } from "./plan.ts";
 import { makePrivateFolder, makeRestoreFolders } from "./restore-folder.ts";
+import type { ExtractedFile } from "./volume-extractor.ts";
+import { VolumeThread } from "./volume-threads.ts";
 
-/** Volumes on their way at once: fetching, decrypting and writing overlap, and each costs a few MB. */
-const VOLUMES_IN_FLIGHT = 4;
+/** Volumes on their way at once, each in a thread: one for each core, and no more than a disk takes well. */
+const THREADS_MAX = 8;
 /** Written by us; the one of the backup names the server's own folders. */
 const TABLESPACE_MAP = "tablespace_map";
 const TABLESPACE_MAP_STORED = "tablespace_map.source";
@@ -40,10 +37,10 @@ export interface FetchRequest {
 }
 
 /**
- * Fetches a base backup into a data folder that is ready to recover: volumes in parallel, each checked against the hashes of its manifest, each file
+ * Fetches a base backup into a data folder that is ready to recover: volumes in parallel, each checked against the hash of its manifest, each file
  * against PostgreSQL's own. pg_control comes last, and only when all else is right: a folder where this ended early doesn't start.
  *
- * Memory: a few MB for each volume in flight, and about 150 bytes for each file.
+ * Memory: some 30 MB for each thread, and about 150 bytes for each file.
  *
  * @param signal ends it; the folder stays as it is
  * @throws `restore_refused` when a folder is in use, `object_corrupt` naming the object and the file, `disk_full`, what the store throws
@@ -54,16 +51,20 @@ export async function fetchBaseBackup(archive: PhysicalArchive, request: FetchRe
   await makePrivateFolder(join(folder, "pg_tblspc"), owner);
   const ledger = await readLedger(archive, base, signal);
   const fetcher = new VolumeFetcher(archive, request, ledger);
-  const isLast = (volume: BaseBackupVolume): boolean => volume.isLast && volume.tablespaceOid === undefined;
-  await forEachParallel(
-    base.volumes.filter((volume) => !isLast(volume)),
-    { limit: VOLUMES_IN_FLIGHT, signal },
-    (volume, anySignal) => fetcher.fetch(volume, anySignal),
-  );
-  ledger.assertOnlyLeft(CONTROL_FILE_PATH);
-  await prepareRecovery(folder, tablespaces, owner);
-  for (const volume of base.volumes.filter(isLast)) await fetchLast(fetcher, volume, request);
-  ledger.assertOnlyLeft(undefined);
+  try {
+    const isLast = (volume: BaseBackupVolume): boolean => volume.isLast && volume.tablespaceOid === undefined;
+    await forEachParallel(
+      base.volumes.filter((volume) => !isLast(volume)),
+      { limit: Math.min(THREADS_MAX, availableParallelism()), signal },
+      (volume, anySignal) => fetcher.fetch(volume, anySignal),
+    );
+    ledger.assertOnlyLeft(CONTROL_FILE_PATH);
+    await prepareRecovery(folder, tablespaces, owner);
+    for (const volume of base.volumes.filter(isLast)) await fetchLast(fetcher, volume, request);
+    ledger.assertOnlyLeft(undefined);
+  } finally {
+    await fetcher.close();
+  }
 }
 
 /** The volume with pg_control: what is wrong with it must not leave a folder that starts. */
@@ -103,6 +104,8 @@ class VolumeFetcher {
   readonly #request: FetchRequest;
   readonly #ledger: FileLedger;
   readonly #totalBytes: number;
+  readonly #threads: VolumeThread[] = [];
+  readonly #idle: VolumeThread[] = [];
   #doneBytes = 0;
 
   constructor(archive: PhysicalArchive, request: FetchRequest, ledger: FileLedger) {
@@ -114,19 +117,34 @@ class VolumeFetcher {
 
   async fetch(volume: BaseBackupVolume, signal: AbortSignal | undefined): Promise<void> {
     const { base, owner } = this.#request;
-    const key = baseVolumeKey(this.#archive.prefix, base.backupId, volume.number);
+    const { store, prefix, identity } = this.#archive;
+    const key = baseVolumeKey(prefix, base.backupId, volume.number);
     const inFolder = volume.tablespaceOid === undefined ? "" : `pg_tblspc/${volume.tablespaceOid}/`;
-    const plain = checked(volume, key, (onStored) => readBaseVolume(this.#archive, base, volume, { signal, onStored }));
-    await extractVolume(plain, {
-      folder: this.#folderOf(volume),
-      owner,
-      signal,
-      onFile: (file) => this.#ledger.check(inFolder, file, key),
-      onBytes: (bytes) => {
-        this.#doneBytes += bytes;
-        this.#request.onProgress?.({ doneBytes: this.#doneBytes, totalBytes: this.#totalBytes });
+    const { storedSha256 } = volume;
+    const thread = this.#idle.pop() ?? this.#openThread();
+    await thread.extract(
+      { key, identity, folder: this.#folderOf(volume), owner, storedSha256 },
+      store.get(key, signal === undefined ? {} : { signal }),
+      {
+        onFile: (file) => this.#ledger.check(inFolder, file, key),
+        onBytes: (bytes) => {
+          this.#doneBytes += bytes;
+          this.#request.onProgress?.({ doneBytes: this.#doneBytes, totalBytes: this.#totalBytes });
+        },
       },
-    });
+    );
+    this.#idle.push(thread);
+  }
+
+  /** Ends what is still under way. */
+  async close(): Promise<void> {
+    for (const thread of this.#threads) await thread.close();
+  }
+
+  #openThread(): VolumeThread {
+    const thread = new VolumeThread();
+    this.#threads.push(thread);
+    return thread;
   }
 
   #folderOf({ tablespaceOid }: BaseBackupVolume): string {
@@ -163,7 +181,7 @@ class FileLedger {
   }
 
   check(inFolder: string, file: ExtractedFile, key: string): void {
-    const stored = file.path.toString("latin1").replace(/^\.\//, "");
+    const stored = Buffer.from(file.path).toString("latin1").replace(/^\.\//, "");
     const path = `${inFolder}${stored === TABLESPACE_MAP_STORED ? TABLESPACE_MAP : stored}`;
     const expected = this.#expected.get(path);
     this.#expected.delete(path);

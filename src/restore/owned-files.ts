@@ -1,8 +1,12 @@
 import { chown, mkdir, writeFile } from "node:fs/promises";
-import type { FileOwner } from "./extract-volume.ts";
 
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
+
+export interface FileOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
 
 /** Writes a small file that only its owner may read. */
 export async function writeOwnedFile(path: string, text: string, owner: FileOwner | undefined): Promise<void> {

@@ -1,4 +1,5 @@
 import type { StandbyMinimums } from "../postgres/wal/record.ts";
+import { COPY_SHARED_BUFFERS_BYTES } from "./recovery-settings.ts";
 
 /** How fast this machine restores. */
 export interface RestoreRates {
@@ -18,8 +19,8 @@ export interface RestoreEstimate {
 /** What two cores and an ordinary SSD do: on the careful side of what `bench/` measures. Replay is one process, and depends on what is replayed. */
 const ASSUMED_RATES: RestoreRates = { fetchBytesPerSecond: 150e6, replayBytesPerSecond: 60e6 };
 
-/** shared_buffers of the copy, its processes, and what fetching holds. */
-const COPY_MEMORY_BYTES = 256 * 1024 * 1024;
+/** The copy's processes, and what fetching holds. */
+const OTHER_MEMORY_BYTES = 128 * 1024 * 1024;
 /** One lock's entry with its share of the hash tables; src/backend/storage/lmgr/lock.c */
 const LOCK_BYTES = 270;
 /** A session's place in shared memory, with its share of what is sized by sessions. */
@@ -42,5 +43,9 @@ export function estimateRestore(
 export function copyMemoryBytes(minimums: StandbyMinimums): number {
   const sessions =
     minimums.maxConnections + minimums.maxWorkerProcesses + minimums.maxWalSenders + minimums.maxPreparedTransactions;
-  return COPY_MEMORY_BYTES + sessions * (SESSION_BYTES + minimums.maxLocksPerTransaction * LOCK_BYTES);
+  return (
+    COPY_SHARED_BUFFERS_BYTES +
+    OTHER_MEMORY_BYTES +
+    sessions * (SESSION_BYTES + minimums.maxLocksPerTransaction * LOCK_BYTES)
+  );
 }

@@ -7,7 +7,7 @@ import type { Connection } from "../postgres/connection.ts";
 import type { Programs } from "../postgres/programs.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
 import { newestTimeline } from "./branch.ts";
-import type { FileOwner } from "./extract-volume.ts";
+import type { FileOwner } from "./owned-files.ts";
 import type { LineageFacts } from "./facts.ts";
 import type { PlannedTablespace } from "./plan.ts";
 import { walEnd } from "./plan.ts";

@@ -9,7 +9,7 @@ import { TidemarkError, isErrorCode } from "../core/errors.ts";
 import { type Lsn, parseLsn } from "../core/lsn.ts";
 import { type Connection, withSession } from "../postgres/connection.ts";
 import { type Programs, programPath } from "../postgres/programs.ts";
-import type { FileOwner } from "./extract-volume.ts";
+import type { FileOwner } from "./owned-files.ts";
 import { writeOwnedFile } from "./owned-files.ts";
 
 /** Its socket lies in a folder of its own, so any port does. */

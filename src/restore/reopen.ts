@@ -8,7 +8,7 @@ import type { Programs } from "../postgres/programs.ts";
 import { readShutdownEnd } from "../postgres/shutdown-end.ts";
 import type { TimelineSwitch } from "../postgres/timeline-history.ts";
 import type { StandbyMinimums } from "../postgres/wal/record.ts";
-import type { FileOwner } from "./extract-volume.ts";
+import type { FileOwner } from "./owned-files.ts";
 import { makeOwnedFolder, writeOwnedFile } from "./owned-files.ts";
 import { readSwitch } from "./read-switch.ts";
 import { RECOVERY_PORT, RecoveryServer } from "./recovery-server.ts";

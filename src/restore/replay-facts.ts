@@ -1,4 +1,4 @@
-import { type Lsn, parseLsn } from "../core/lsn.ts";
+import { type Lsn, lsnDistance, parseLsn, segmentStart } from "../core/lsn.ts";
 import type { TimestampUs } from "../core/timestamp.ts";
 import type {
   StandbyMinimums,
@@ -7,16 +7,17 @@ import type {
   TransactionPrepared,
   WalFact,
 } from "../postgres/wal/record.ts";
+import type { RecordPlace, SegmentIndex } from "../postgres/wal/segment-index.ts";
 import type { BaseBackupManifest } from "../repository/base-backup-set.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
 import type { Branch } from "./branch.ts";
 import type { ReplayTarget } from "./target-request.ts";
-import { type ScannedRecord, scanBranch } from "./wal-scan.ts";
+import { type IndexedSegment, type ScannedRecord, scanBranch, scanTrusting } from "./wal-scan.ts";
 
 /** What the WAL from a base backup up to a target holds. */
 export interface ReplayFacts {
   /** The last record to replay: of a transaction's end, or the one that ends the backup when no transaction ended since. */
-  readonly last: { readonly start: Lsn; readonly end: Lsn };
+  readonly last: RecordPlace;
   readonly lastCommit: TransactionEnd | undefined;
   /** Time targets: the first commit or abort that is stamped later; exclusive transaction targets: the transaction's end. */
   readonly firstLater: TransactionEnd | undefined;
@@ -32,7 +33,8 @@ export interface ReplayFacts {
 }
 
 /**
- * Reads stored WAL from a base backup's start as far as the target needs, and keeps what replay will meet.
+ * Reads stored WAL from a base backup's start as far as the target needs, and keeps what replay will meet. Of whole segments that the target doesn't lie in,
+ * the index is read alone, where there is one.
  *
  * @throws as `scanBranch`
  */
@@ -42,11 +44,17 @@ export async function collectReplayFacts(
   target: ReplayTarget,
   signal: AbortSignal | undefined,
 ): Promise<ReplayFacts> {
-  const collector = new ReplayCollector(base, target);
   const from = parseLsn(base.startLsn);
-  const call = signal === undefined ? {} : { signal };
-  const readUntil = await scanBranch(archive, branch, { from, visit: (record) => collector.visit(record), ...call });
-  return collector.facts(readUntil);
+  return scanTrusting(async (mayPass) => {
+    const collector = new ReplayCollector(base, target, segmentStart(from, branch.segmentSize));
+    const readUntil = await scanBranch(archive, branch, {
+      from,
+      visit: (record) => collector.visit(record),
+      pass: mayPass ? (segment) => collector.pass(segment) : undefined,
+      signal,
+    });
+    return collector.facts(readUntil);
+  });
 }
 
 class ReplayCollector {
@@ -55,30 +63,53 @@ class ReplayCollector {
   readonly #stop: Lsn;
   readonly #tablespaces: TablespaceCreated[] = [];
   readonly #prepared = new Map<number, TransactionPrepared>();
+  /** The same, and the target, from where the scan begins: every record is compared with them. */
+  readonly #offsets: { readonly start: number; readonly stop: number; readonly target: number };
   #minimums: StandbyMinimums;
-  #last: { start: Lsn; end: Lsn };
+  #last: RecordPlace;
   #lastCommit: TransactionEnd | undefined;
   #firstLater: TransactionEnd | undefined;
   #latestStamp: TimestampUs | undefined;
   #wanted: TransactionEnd | undefined;
 
-  constructor(base: BaseBackupManifest, target: ReplayTarget) {
+  constructor(base: BaseBackupManifest, target: ReplayTarget, origin: Lsn) {
     this.#target = target;
     this.#start = parseLsn(base.startLsn);
     this.#stop = parseLsn(base.stopLsn);
+    this.#offsets = {
+      start: lsnDistance(origin, this.#start),
+      stop: lsnDistance(origin, this.#stop),
+      target: target.kind === "lsn" ? lsnDistance(origin, target.lsn) : Number.POSITIVE_INFINITY,
+    };
     this.#minimums = base.minimums;
     this.#last = { start: this.#start, end: this.#start };
   }
 
+  /** Takes a segment as a whole, unless one of its records may be the target or the backup's end. */
+  pass({ start, end, index }: IndexedSegment): boolean {
+    if (start < this.#start || (start < this.#stop && end > this.#stop)) return false;
+    if (!this.#isBeforeTarget(end, index)) return false;
+    const { records, transactions } = index;
+    const last = end <= this.#stop || this.#target.kind === "lsn" ? records?.last : transactions?.last;
+    if (last !== undefined) this.#last = last;
+    this.#tablespaces.push(...index.tablespaces);
+    for (const { minimums } of index.parameters) this.#minimums = highest(this.#minimums, minimums);
+    for (const xid of index.endedPrepared) this.#prepared.delete(xid);
+    for (const prepared of index.prepared) this.#prepared.set(prepared.xid, prepared);
+    this.#lastCommit = transactions?.lastCommit ?? this.#lastCommit;
+    this.#noteStamp(transactions?.lastEndTime);
+    return true;
+  }
+
   visit(record: ScannedRecord): "stop" | undefined {
-    if (record.start < this.#start) return undefined;
+    if (record.offset < this.#offsets.start) return undefined;
     const { fact } = record;
     if (this.#isBeyond(record)) {
       if (fact?.kind === "transaction end") this.#firstLater = fact;
       return "stop";
     }
     // The copy is consistent only once the record before the stop position was replayed; a position takes every record.
-    if (record.start < this.#stop || this.#target.kind === "lsn") this.#advance(record);
+    if (record.offset < this.#offsets.stop || this.#target.kind === "lsn") this.#advance(record);
     if (fact !== undefined) this.#take(fact, record);
     return this.#wanted === undefined ? undefined : "stop";
   }
@@ -86,7 +117,7 @@ class ReplayCollector {
   facts(readUntil: Lsn): ReplayFacts {
     const isBeforeEnd = ({ start }: { start: Lsn }): boolean => start <= this.#last.start;
     return {
-      last: this.#last,
+      last: { start: this.#last.start, end: this.#last.end },
       lastCommit: this.#lastCommit,
       firstLater: this.#firstLater,
       latestStamp: this.#latestStamp,
@@ -98,9 +129,20 @@ class ReplayCollector {
     };
   }
 
-  #isBeyond({ start, fact }: ScannedRecord): boolean {
+  #isBeforeTarget(end: Lsn, { transactions }: SegmentIndex): boolean {
     const target = this.#target;
-    if (target.kind === "lsn") return target.isExclusive === true ? start >= target.lsn : start > target.lsn;
+    if (target.kind === "lsn") return end <= target.lsn;
+    if (target.kind === "latest" || transactions === undefined) return true;
+    if (target.kind === "time") return !isLater(transactions.lastTime, target);
+    const { lastEndTime, xids } = transactions;
+    if (lastEndTime === undefined) return true;
+    return xids !== undefined && (target.xid < xids.lowest || target.xid > xids.highest);
+  }
+
+  #isBeyond({ offset, fact }: ScannedRecord): boolean {
+    const target = this.#target;
+    if (target.kind === "lsn")
+      return target.isExclusive === true ? offset >= this.#offsets.target : offset > this.#offsets.target;
     return target.kind === "time" && fact?.kind === "transaction end" && isLater(fact.time, target);
   }
 
@@ -123,13 +165,17 @@ class ReplayCollector {
       }
     }
     if (fact.xid !== undefined && fact.outcome.endsWith("prepared")) this.#prepared.delete(fact.xid);
-    if (this.#latestStamp === undefined || fact.time > this.#latestStamp) this.#latestStamp = fact.time;
+    this.#noteStamp(fact.time);
     if (fact.outcome.startsWith("commit")) this.#lastCommit = fact;
     this.#advance(record);
   }
 
-  #advance({ start, end }: ScannedRecord): void {
-    this.#last = { start, end };
+  #noteStamp(time: TimestampUs | undefined): void {
+    if (time !== undefined && (this.#latestStamp === undefined || time > this.#latestStamp)) this.#latestStamp = time;
+  }
+
+  #advance({ record }: ScannedRecord): void {
+    this.#last = record;
   }
 }
 

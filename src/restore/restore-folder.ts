@@ -2,7 +2,7 @@ import { chmod, chown, mkdir, readdir, rename, rm, writeFile } from "node:fs/pro
 import { dirname, join } from "node:path";
 import { TidemarkError, systemErrorCode } from "../core/errors.ts";
 import { CONTROL_FILE_PATH } from "../postgres/control-file.ts";
-import type { FileOwner } from "./extract-volume.ts";
+import type { FileOwner } from "./owned-files.ts";
 
 /** PostgreSQL refuses a data folder that others may enter. */
 const FOLDER_MODE = 0o700;

@@ -8,7 +8,7 @@ import { newestTimeline, openBranch, usableBases } from "./branch.ts";
 import type { RestoreFacts } from "./facts.ts";
 import { unreachable } from "./target-refusals.ts";
 import type { TargetRequest } from "./target-request.ts";
-import { scanBranch } from "./wal-scan.ts";
+import { scanBranch, scanTrusting } from "./wal-scan.ts";
 
 /** Of the points that a refusal names; somebody who makes thousands looks for one of the last. */
 const NAMED_POINTS_MAX = 10;
@@ -19,7 +19,7 @@ export interface FoundRestorePoint extends RestorePoint {
 
 /**
  * Every named restore point that can be restored to, in the log's order: those after the end of the first base backup of a branch, holes excepted.
- * Reads all log of the branch once.
+ * Reads the indexes of whole segments, and the log that has none.
  *
  * @param request narrows it to one lineage or timeline; else the newest timeline of each lineage
  * @throws as `scanBranch`
@@ -29,6 +29,15 @@ export async function listRestorePoints(
   facts: RestoreFacts,
   request: Omit<TargetRequest, "target">,
   signal?: AbortSignal,
+): Promise<readonly FoundRestorePoint[]> {
+  return scanTrusting((mayPass) => findRestorePoints(archive, facts, { ...request, mayPass }, signal));
+}
+
+async function findRestorePoints(
+  archive: PhysicalArchive,
+  facts: RestoreFacts,
+  request: Omit<TargetRequest, "target"> & { readonly mayPass: boolean },
+  signal: AbortSignal | undefined,
 ): Promise<readonly FoundRestorePoint[]> {
   const found: FoundRestorePoint[] = [];
   for (const lineage of facts.lineages) {
@@ -41,13 +50,20 @@ export async function listRestorePoints(
       const [start, stop] = [parseLsn(base.startLsn), parseLsn(base.stopLsn)];
       // The log of a later backup was read with that of an earlier one, unless a hole lies between them.
       if (readUntil !== undefined && stop <= readUntil) continue;
+      const take = (point: RestorePoint): void => {
+        if (point.start >= stop) found.push({ ...point, lineage: lineage.lineage });
+      };
       readUntil = await scanBranch(archive, branch, {
         from: start,
         visit({ fact }) {
-          if (fact?.kind === "restore point" && fact.start >= stop) found.push({ ...fact, lineage: lineage.lineage });
+          if (fact?.kind === "restore point") take(fact);
           return undefined;
         },
-        ...(signal === undefined ? {} : { signal }),
+        pass({ index }) {
+          if (request.mayPass) for (const point of index.restorePoints) take(point);
+          return request.mayPass;
+        },
+        signal,
       });
     }
   }

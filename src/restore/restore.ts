@@ -8,7 +8,7 @@ import { BackupManifestReader } from "../postgres/backup-manifest.ts";
 import type { Programs } from "../postgres/programs.ts";
 import { type BaseBackupManifest, readServerManifest } from "../repository/base-backup-set.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
-import type { FileOwner } from "./extract-volume.ts";
+import type { FileOwner } from "./owned-files.ts";
 import { type LineageFacts, readRestoreFacts } from "./facts.ts";
 import { fetchBaseBackup } from "./fetch.ts";
 import type { RestoreRates } from "./plan-estimate.ts";

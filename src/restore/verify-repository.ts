@@ -1,19 +1,31 @@
-import { type TidemarkError, asTidemarkError } from "../core/errors.ts";
-import { type Lsn, type TimelineId, formatLsn, parseLsn, parseSegmentName, toTimelineId } from "../core/lsn.ts";
+import { TidemarkError, asTidemarkError } from "../core/errors.ts";
+import {
+  type Lsn,
+  type TimelineId,
+  formatLsn,
+  parseLsn,
+  parseSegmentName,
+  segmentStart,
+  toTimelineId,
+} from "../core/lsn.ts";
+import { SegmentIndexer } from "../postgres/wal/segment-index.ts";
+import { encodeSegmentIndex } from "../postgres/wal/segment-index-json.ts";
 import { listDatabaseIds, readDatabaseKey } from "../repository/database-keys.ts";
 import type { BaseBackupManifest } from "../repository/base-backup-set.ts";
 import { type PhysicalArchive, openPhysicalArchive } from "../repository/physical-archive.ts";
-import { timelineWalPrefix } from "../repository/physical-layout.ts";
+import { segmentIndexKey, timelineWalPrefix } from "../repository/physical-layout.ts";
 import { databaseKeyKey } from "../repository/layout.ts";
 import type { Repository } from "../repository/repository.ts";
+import { readSegmentIndex } from "../repository/wal-index.ts";
 import {
   type CheckedObject,
   type VerifyOptions,
   verifyLogicalObjects,
   verifyPhysicalObjects,
 } from "../repository/verify-objects.ts";
-import { type Branch, isOnBranch, nextStored, openBranch, reachableUntil } from "./branch.ts";
+import { type Branch, isOnBranch, nextStored, openBranch, reachableUntil, walkBranch } from "./branch.ts";
 import { type LineageFacts, type RestoreFacts, readRestoreFacts } from "./facts.ts";
+import { storedIndex } from "./segment-indexes.ts";
 import { scanBranch } from "./wal-scan.ts";
 
 export interface BadObject {
@@ -184,13 +196,13 @@ async function verifyRecords(
   { tally, request }: { readonly tally: Tally; readonly request: VerifyRequest },
 ): Promise<void> {
   const { databaseId, branch, bases } = chain;
-  const call = request.signal === undefined ? {} : { signal: request.signal };
+  const { signal } = request;
   let readUntil: Lsn | undefined;
   for (const base of bases) {
     const from = parseLsn(base.startLsn);
     if (readUntil !== undefined && from < readUntil) continue;
     try {
-      readUntil = await scanBranch(archive, branch, { from, visit: () => undefined, ...call });
+      readUntil = await verifyIndexedRecords(archive, branch, { from, signal });
     } catch (error) {
       const problem = asTidemarkError(error);
       const isNamedAlready = problem.code !== "wal_invalid" && tally.hasBadObject(databaseId);
@@ -200,6 +212,39 @@ async function verifyRecords(
       return;
     }
   }
+}
+
+/** An index is believed when a restore is planned, so it must say what the records say. */
+async function verifyIndexedRecords(
+  archive: PhysicalArchive,
+  branch: Branch,
+  { from, signal }: { readonly from: Lsn; readonly signal: AbortSignal | undefined },
+): Promise<Lsn> {
+  const made = new Map<Lsn, Buffer>();
+  const { segmentSize } = branch;
+  const indexer = new SegmentIndexer(segmentStart(from, segmentSize), segmentSize, (start, index) => {
+    made.set(start, encodeSegmentIndex(index));
+  });
+  const readUntil = await scanBranch(archive, branch, {
+    from,
+    visit({ record, fact }) {
+      indexer.take(record, fact);
+      return undefined;
+    },
+    signal,
+  });
+  for (const segment of walkBranch(branch, from)) {
+    const expected = made.get(segment.start);
+    const stored = expected === undefined ? undefined : storedIndex(branch, segment);
+    if (expected === undefined || stored === undefined) continue;
+    if (!expected.equals(await readSegmentIndex(archive, stored, signal)))
+      throw new TidemarkError(
+        "wal_invalid",
+        `The index of segment "${segment.name}" says something else than its records`,
+        { hint: `Remove the object "${segmentIndexKey(archive.prefix, stored)}": the log itself is whole` },
+      );
+  }
+  return readUntil;
 }
 
 function knownTimelines(lineage: LineageFacts, facts: RestoreFacts): readonly TimelineId[] {

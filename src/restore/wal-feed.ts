@@ -5,7 +5,7 @@ import { ERROR_TABLE, asTidemarkError } from "../core/errors.ts";
 import { type Lsn, type SegmentName, type TimelineId, historyFileName, toTimelineId } from "../core/lsn.ts";
 import type { PhysicalArchive } from "../repository/physical-archive.ts";
 import { type Branch, type BranchSegment, walkBranch } from "./branch.ts";
-import type { FileOwner } from "./extract-volume.ts";
+import type { FileOwner } from "./owned-files.ts";
 import type { LineageFacts } from "./facts.ts";
 import { makeOwnedFolder, writeOwnedFile } from "./owned-files.ts";
 import { readBranchSegment } from "./read-branch-segment.ts";

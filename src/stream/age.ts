@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:cr
 import { Decrypter, Encrypter } from "age-encryption";
 import { assert } from "../core/assert.ts";
 import { TidemarkError } from "../core/errors.ts";
-import { inBlocks, type ByteStream } from "./byte-stream.ts";
+import type { ByteStream } from "./byte-stream.ts";
 
 /**
  * Files of age-encryption.org/v1. The header (who may open it) is made and opened by the package `age-encryption`; the payload is ours, since the
@@ -186,21 +186,64 @@ export async function* decryptAge(stored: ByteStream, identity: string, what: st
   }
 }
 
-/** The plain bytes of consecutive sealed chunks, the first of which has number `firstChunk`. Yields one block per chunk of the source or so. */
+/** The plain bytes of consecutive sealed chunks, the first of which has number `firstChunk`. */
 export async function* openChunks(
   file: AgeFile,
   from: { readonly firstChunk: number; readonly reachesEnd: boolean; readonly stored: ByteStream },
   what: string,
 ): AsyncGenerator<Buffer> {
-  let number = from.firstChunk;
-  let held: Buffer | undefined;
-  for await (const sealed of inBlocks(from.stored, SEALED_CHUNK_BYTES)) {
-    if (held !== undefined) yield openChunk(file, { number: number++, isLast: false }, held, what);
-    held = sealed;
+  const opener = new ChunkOpener(file, from, what);
+  for await (const piece of from.stored) yield* opener.push(piece);
+  yield* opener.finish();
+}
+
+/** Opens consecutive sealed chunks that arrive in pieces cut anywhere. Holds one chunk: only the end tells which is the last. */
+export class ChunkOpener {
+  readonly #file: AgeFile;
+  readonly #reachesEnd: boolean;
+  readonly #what: string;
+  #number: number;
+  /** Up to one whole sealed chunk. */
+  #held: Buffer = Buffer.alloc(0);
+
+  /** @param what names the file in errors */
+  constructor(
+    file: AgeFile,
+    { firstChunk, reachesEnd }: { readonly firstChunk: number; readonly reachesEnd: boolean },
+    what: string,
+  ) {
+    this.#file = file;
+    this.#number = firstChunk;
+    this.#reachesEnd = reachesEnd;
+    this.#what = what;
   }
-  if (held === undefined) throw corrupt(what, "it ends before its last chunk");
-  const plain = openChunk(file, { number, isLast: from.reachesEnd }, held, what);
-  if (plain.length > 0) yield plain;
+
+  /** @param piece is kept for a while, and must not be changed @throws as `openChunk` */
+  *push(piece: Uint8Array): Generator<Buffer> {
+    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    if (bytes.length === 0) return;
+    let at = 0;
+    if (this.#held.length > 0) {
+      at = Math.min(SEALED_CHUNK_BYTES - this.#held.length, bytes.length);
+      if (at > 0) this.#held = Buffer.concat([this.#held, bytes.subarray(0, at)]);
+      if (at === bytes.length) return;
+      yield this.#open(this.#held, false);
+    }
+    for (; bytes.length - at > SEALED_CHUNK_BYTES; at += SEALED_CHUNK_BYTES)
+      yield this.#open(bytes.subarray(at, at + SEALED_CHUNK_BYTES), false);
+    this.#held = bytes.subarray(at);
+  }
+
+  /** The last chunk. @throws as `openChunk` */
+  *finish(): Generator<Buffer> {
+    if (this.#held.length === 0) throw corrupt(this.#what, "it ends before its last chunk");
+    const plain = this.#open(this.#held, this.#reachesEnd);
+    if (plain.length > 0) yield plain;
+  }
+
+  #open(sealed: Buffer, isLast: boolean): Buffer {
+    return openChunk(this.#file, { number: this.#number++, isLast }, sealed, this.#what);
+  }
 }
 
 /**

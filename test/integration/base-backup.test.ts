@@ -16,7 +16,7 @@ import {
 } from "../../src/repository/base-backup-set.ts";
 import type { PhysicalArchive } from "../../src/repository/physical-archive.ts";
 import { baseVolumeKey } from "../../src/repository/physical-layout.ts";
-import { extractVolume } from "../../src/restore/extract-volume.ts";
+import { extractVolume } from "../harness/extract-volume.ts";
 import { makePhysicalArchive } from "../harness/physical-archive.ts";
 import { makeServerFolder, runProgram, serverUser, startPostgresServer } from "../harness/postgres-server.ts";
 import { type CleanUp, makeTempFolder } from "../harness/temp-folder.ts";

@@ -40,6 +40,7 @@ import {
   transition,
 } from "./receiver-state.ts";
 import { WakeList } from "./wake-list.ts";
+import { WalIndexer } from "./wal-indexer.ts";
 import { WalScanner } from "./wal-scanner.ts";
 import { WalSession, type WalSessionEnd } from "./wal-session.ts";
 import { type WalSpool, openWalSpool } from "./wal-spool.ts";
@@ -129,6 +130,7 @@ export class WalReceiver {
   #sessionTimeline: TimelineId | undefined;
   #spool: WalSpool | undefined;
   #scanner: WalScanner | undefined;
+  #indexer: WalIndexer | undefined;
   #uploader: WalUploader | undefined;
   #lineage: Lineage | undefined;
   #server: ServerFacts | undefined;
@@ -356,11 +358,15 @@ export class WalReceiver {
     const limitBytes = this.#options.spoolLimitBytes ?? SPOOL_LIMIT_DEFAULT_BYTES;
     const spool = await openWalSpool(spoolFolder, segmentSize, limitBytes);
     this.#spool = spool;
-    this.#scanner = new WalScanner(
-      segmentSize,
-      (moment) => this.#commits.add(moment),
-      ({ at, reason }) => this.#options.onIncident({ kind: "log unreadable", at, reason }),
-    );
+    const indexer = new WalIndexer(archive, segmentSize);
+    this.#indexer = indexer;
+    this.#scanner = new WalScanner(segmentSize, {
+      commit: (moment) => this.#commits.add(moment),
+      segment: (start, index) => {
+        if (this.#sessionTimeline !== undefined) indexer.noteIndex(this.#sessionTimeline, start, index);
+      },
+      unreadable: ({ at, reason }) => this.#options.onIncident({ kind: "log unreadable", at, reason }),
+    });
     const uploader: WalUploader = new WalUploader({
       archive,
       lineage: lineage.lineage,
@@ -369,6 +375,7 @@ export class WalReceiver {
       pieceIntervalMs: this.#options.pieceIntervalMs ?? PIECE_INTERVAL_DEFAULT_MS,
       budget: this.#budget,
       onDurable: (end) => this.#noteDurable(end),
+      onWhole: (piece) => indexer.noteWhole(piece),
       onContradiction: (explanation) => {
         const broken: Break = { kind: "diverged", reason: "other bytes", explanation };
         // It may outlive the connection whose bytes it stores.
@@ -487,6 +494,8 @@ export class WalReceiver {
   async #dropSpool(): Promise<void> {
     await this.#uploader?.close();
     this.#uploader = undefined;
+    await this.#indexer?.close();
+    this.#indexer = undefined;
     await this.#spool?.close();
     this.#spool = undefined;
     // What was not stored passes again.

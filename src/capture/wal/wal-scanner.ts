@@ -1,20 +1,29 @@
 import { type Lsn, type WalSegmentSize, advanceLsn, segmentOffset, segmentStart } from "../../core/lsn.ts";
 import { type WalEnd, WalRecordReader } from "../../postgres/wal/record-reader.ts";
 import { readWalFact } from "../../postgres/wal/record.ts";
+import { type SegmentIndex, SegmentIndexer } from "../../postgres/wal/segment-index.ts";
 import type { Moment } from "./commit-tracker.ts";
 
-/** Reads commits from WAL as it passes. A segment that can't be read is passed over, so that one bad record doesn't blind it for good. */
+export interface WalScannerEvents {
+  readonly commit: (moment: Moment) => void;
+  /** All records that begin in a segment have passed, and are valid. */
+  readonly segment: (start: Lsn, index: SegmentIndex) => void;
+  readonly unreadable: (end: WalEnd) => void;
+}
+
+/**
+ * Reads commits from WAL as it passes, and makes an index of each segment. A segment that can't be read is passed over, so that one bad record doesn't blind
+ * it for good.
+ */
 export class WalScanner {
   readonly #segmentSize: WalSegmentSize;
-  readonly #onCommit: (moment: Moment) => void;
-  readonly #onUnreadable: (end: WalEnd) => void;
+  readonly #events: WalScannerEvents;
   #reader: WalRecordReader | undefined;
   #skipUntil: Lsn | undefined;
 
-  constructor(segmentSize: WalSegmentSize, onCommit: (moment: Moment) => void, onUnreadable: (end: WalEnd) => void) {
+  constructor(segmentSize: WalSegmentSize, events: WalScannerEvents) {
     this.#segmentSize = segmentSize;
-    this.#onCommit = onCommit;
-    this.#onUnreadable = onUnreadable;
+    this.#events = events;
   }
 
   /** Begins anew at the next bytes, which must lie at a segment's start. */
@@ -36,7 +45,7 @@ export class WalScanner {
     if (rest.length === 0) return;
     const reader = (this.#reader ??= this.#open(at));
     if (reader.push(rest) || reader.end === undefined) return;
-    this.#onUnreadable(reader.end);
+    this.#events.unreadable(reader.end);
     this.#reader = undefined;
     const end = advanceLsn(at, rest.length);
     const isAtBoundary = segmentOffset(end, this.#segmentSize) === 0;
@@ -44,11 +53,12 @@ export class WalScanner {
   }
 
   #open(origin: Lsn): WalRecordReader {
-    const reader = new WalRecordReader(origin, this.#segmentSize, (record) => {
+    const indexer = new SegmentIndexer(origin, this.#segmentSize, this.#events.segment);
+    return new WalRecordReader(origin, this.#segmentSize, (record) => {
       const fact = readWalFact(record);
       if (fact?.kind === "transaction end" && fact.outcome.startsWith("commit"))
-        this.#onCommit({ lsn: reader.validEnd, time: fact.time });
+        this.#events.commit({ lsn: record.end, time: fact.time });
+      indexer.take(record, fact);
     });
-    return reader;
   }
 }

@@ -30,6 +30,8 @@ export interface WalUploaderOptions {
   readonly budget: ByteBudget;
   /** More of the log is durable. */
   readonly onDurable: (end: TimelinePosition) => void;
+  /** A segment is stored as a whole, and nothing else of it. */
+  readonly onWhole: (piece: WalPiece) => void;
   /** The stored bytes of a segment are not those of the spool. Nothing is uploaded after this. */
   readonly onContradiction: (explanation: string) => void;
   /** The store fails, or (undefined) works again. */
@@ -211,6 +213,8 @@ export class WalUploader {
     for (const { piece } of front.pieces)
       if (piece.from > 0 || piece.to < front.segment.lengthBytes)
         await deleteWalPiece(this.#options.archive, piece, signal);
+    const whole = front.pieces.find(({ piece }) => piece.from === 0 && piece.to === this.#options.spool.segmentSize);
+    if (whole !== undefined) this.#options.onWhole(whole.piece);
     this.#front = undefined;
     await this.#options.spool.removeFirst();
   }

@@ -4,7 +4,7 @@ import { TidemarkError } from "../../core/errors.ts";
 import { formatLsn, toTimelineId } from "../../core/lsn.ts";
 import { type Programs, choosePrograms, findPrograms } from "../../postgres/programs.ts";
 import type { PhysicalArchive } from "../../repository/physical-archive.ts";
-import type { FileOwner } from "../../restore/extract-volume.ts";
+import type { FileOwner } from "../../restore/owned-files.ts";
 import type { Recovered } from "../../restore/recover.ts";
 import { type PreparedRestore, executeRestore, prepareRestore } from "../../restore/restore.ts";
 import type { RestoreTarget, TargetRequest } from "../../restore/target-request.ts";

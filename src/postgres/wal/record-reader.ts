@@ -1,6 +1,6 @@
 import { TidemarkError } from "../../core/errors.ts";
-import { type Lsn, type WalSegmentSize, advanceLsn, formatLsn, segmentOffset } from "../../core/lsn.ts";
-import { crc32c } from "../crc32c.ts";
+import { type Lsn, type WalSegmentSize, advanceLsn, formatLsn, segmentOffset, toLsn } from "../../core/lsn.ts";
+import { crc32c, crc32cRange } from "../crc32c.ts";
 import { RECORD_HEADER_BYTES, type WalRecord, hasFacts, isSegmentSwitch } from "./record.ts";
 
 const PAGE_BYTES = 8192;
@@ -18,6 +18,9 @@ const RECORD_BYTES_MAX = 1024 * 1024 * 1024;
 /** A commit record with a quarter of a million subtransactions; longer bodies are checked but not kept. */
 const KEPT_BODY_BYTES_MAX = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
+/** The CRC comes last in a header, and is counted over what is before it after the body. */
+const HEADER_CRC_AT = 20;
+const HALF_LSN = 2 ** 32;
 
 /** Why the reader found no further record. All are normal at the end of a log, none inside it. */
 export type WalEndReason = "no page" | "no record" | "wrong checksum" | "wrong previous record" | "broken continuation";
@@ -34,6 +37,7 @@ export interface WalEnd {
 export class WalRecordReader {
   readonly #segmentSize: WalSegmentSize;
   readonly #origin: Lsn;
+  readonly #originNumber: number;
   readonly #originInSegment: number;
   readonly #visit: (record: WalRecord) => void;
 
@@ -70,6 +74,7 @@ export class WalRecordReader {
     if (origin % BigInt(PAGE_BYTES) !== 0n)
       throw new TidemarkError("bad_request", `Cannot read WAL from ${formatLsn(origin)}: no page starts there`);
     this.#origin = origin;
+    this.#originNumber = Number(origin);
     this.#originInSegment = segmentOffset(origin, segmentSize);
     this.#segmentSize = segmentSize;
     this.#visit = visit;
@@ -78,6 +83,11 @@ export class WalRecordReader {
   /** Where the last valid record ends (a multiple of 8), or the origin. */
   get validEnd(): Lsn {
     return advanceLsn(this.#origin, this.#validEnd);
+  }
+
+  /** Whether a record has begun whose end hasn't come yet. */
+  get isInRecord(): boolean {
+    return this.#headerLength > 0;
   }
 
   /** Set once something was met that is no valid log; never unset. */
@@ -144,12 +154,64 @@ export class WalRecordReader {
       this.#skipBytes -= length;
       return this.#advance(offset, length);
     }
+    if (this.#headerLength === 0) {
+      const next = this.#takeWholeRecords(bytes, offset, offset + available);
+      if (next > offset || this.#end !== undefined) return next;
+    }
     if (this.#headerLength < RECORD_HEADER_BYTES) return this.#takeRecordHeader(bytes, offset, available);
     const length = Math.min(this.#recordLength - RECORD_HEADER_BYTES - this.#bodyLength, available);
     this.#takeBody(bytes.subarray(offset, offset + length));
     const next = this.#advance(offset, length);
     this.#finishRecordIfWhole();
     return next;
+  }
+
+  /**
+   * Most records lie in one page and came in one piece: they are read where they are, without a copy or a big number. Stops before the first that doesn't,
+   * and before a segment switch.
+   */
+  #takeWholeRecords(bytes: Buffer, from: number, to: number): number {
+    let at = from;
+    while (to - at >= RECORD_HEADER_BYTES) {
+      const length = bytes.readUInt32LE(at);
+      const info = bytes[at + 16] ?? 0;
+      const rmgr = bytes[at + 17] ?? 0;
+      if (length < RECORD_HEADER_BYTES || length > to - at || isSegmentSwitch(rmgr, info)) break;
+      const previous = bytes.readUInt32LE(at + 8) + bytes.readUInt32LE(at + 12) * HALF_LSN;
+      if (this.#lastStart >= 0 && !this.#isAt(previous, this.#lastStart)) break;
+      const bodyCrc = crc32cRange(bytes, at + RECORD_HEADER_BYTES, at + length, 0);
+      if (crc32cRange(bytes, at, at + HEADER_CRC_AT, bodyCrc) !== bytes.readUInt32LE(at + HEADER_CRC_AT)) break;
+      const start = this.#position;
+      this.#position += length;
+      this.#lastStart = start;
+      this.#validEnd = aligned(this.#position);
+      // A limit as elsewhere: who keeps bodies must not be made to keep pages of them.
+      const isKept = hasFacts(rmgr, info) && length - RECORD_HEADER_BYTES <= KEPT_BODY_BYTES_MAX;
+      this.#visit(
+        new ReadRecord(this.#origin, {
+          startOffset: start,
+          endOffset: this.#validEnd,
+          previousLsn: previous,
+          info,
+          rmgr,
+          xid: bytes.readUInt32LE(at + 4),
+          pageMagic: this.#pageMagic,
+          body: isKept ? bytes.subarray(at + RECORD_HEADER_BYTES, at + length) : NOTHING,
+        }),
+      );
+      const padding = this.#validEnd - this.#position;
+      const passed = Math.min(padding, to - at - length);
+      this.#position += passed;
+      at += length + passed;
+      this.#skipBytes = padding - passed;
+      if (this.#skipBytes > 0) break;
+    }
+    return at;
+  }
+
+  /** Whether a position, exact below 2^53, is so many bytes after the origin. */
+  #isAt(lsn: number, offset: number): boolean {
+    return Number.isSafeInteger(lsn) ? lsn - this.#originNumber === offset : false;
   }
 
   #takeRecordHeader(bytes: Buffer, offset: number, available: number): number {
@@ -206,18 +268,20 @@ export class WalRecordReader {
     if (crc !== this.#header.readUInt32LE(20)) return this.#stop("wrong checksum");
     const info = this.#header.readUInt8(16);
     const rmgr = this.#header.readUInt8(17);
-    const record: WalRecord = {
-      start: advanceLsn(this.#origin, this.#recordStart),
+    this.#skipBytes = aligned(this.#position) - this.#position;
+    this.#skipToSegmentEnd = isSegmentSwitch(rmgr, info);
+    this.#validEnd = this.#skipToSegmentEnd ? this.#segmentEnd() : aligned(this.#position);
+    const record = new ReadRecord(this.#origin, {
+      startOffset: this.#recordStart,
+      endOffset: this.#validEnd,
+      previousLsn: this.#header.readBigUInt64LE(8),
       info,
       rmgr,
       xid: this.#header.readUInt32LE(4),
       pageMagic: this.#recordMagic,
       body: this.#body,
-    };
+    });
     this.#lastStart = this.#recordStart;
-    this.#skipBytes = aligned(this.#position) - this.#position;
-    this.#skipToSegmentEnd = isSegmentSwitch(rmgr, info);
-    this.#validEnd = this.#skipToSegmentEnd ? this.#segmentEnd() : aligned(this.#position);
     this.#headerLength = 0;
     this.#body = NOTHING;
     this.#visit(record);
@@ -248,6 +312,50 @@ export class WalRecordReader {
   #segmentEnd(): number {
     const inSegment = this.#inSegment(this.#position);
     return inSegment === 0 ? this.#position : this.#position + this.#segmentSize - inSegment;
+  }
+}
+
+interface RecordFields extends Pick<
+  WalRecord,
+  "info" | "rmgr" | "xid" | "pageMagic" | "body" | "startOffset" | "endOffset"
+> {
+  readonly previousLsn: number | bigint;
+}
+
+/** Positions are made when they are asked for: a log has millions of records, and few are looked at. */
+class ReadRecord implements WalRecord {
+  readonly startOffset: number;
+  readonly endOffset: number;
+  readonly info: number;
+  readonly rmgr: number;
+  readonly xid: number;
+  readonly pageMagic: number;
+  readonly body: Buffer;
+  readonly #origin: Lsn;
+  readonly #previous: number | bigint;
+
+  constructor(origin: Lsn, fields: RecordFields) {
+    this.#origin = origin;
+    this.#previous = fields.previousLsn;
+    this.startOffset = fields.startOffset;
+    this.endOffset = fields.endOffset;
+    this.info = fields.info;
+    this.rmgr = fields.rmgr;
+    this.xid = fields.xid;
+    this.pageMagic = fields.pageMagic;
+    this.body = fields.body;
+  }
+
+  get start(): Lsn {
+    return advanceLsn(this.#origin, this.startOffset);
+  }
+
+  get end(): Lsn {
+    return advanceLsn(this.#origin, this.endOffset);
+  }
+
+  get previous(): Lsn {
+    return toLsn(BigInt(this.#previous));
   }
 }
 

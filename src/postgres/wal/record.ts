@@ -41,6 +41,13 @@ const PAGE_MAGIC_18 = 0xd118;
 /** A record whose CRC was right. */
 export interface WalRecord {
   readonly start: Lsn;
+  /** Where the next one may begin; of a segment switch, the next segment's start. */
+  readonly end: Lsn;
+  /** Start of the record before, as this one says. */
+  readonly previous: Lsn;
+  /** `start` and `end` counted from the reader's origin: numbers, for whoever looks at every record. */
+  readonly startOffset: number;
+  readonly endOffset: number;
   readonly info: number;
   readonly rmgr: number;
   readonly xid: number;
