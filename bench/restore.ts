@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { captureBaseBackup } from "../src/capture/base-backup.ts";
 import { systemClock } from "../src/core/clock.ts";
@@ -24,12 +25,14 @@ const DEFAULT_ROUNDS = 3;
 /** Of the log that each step writes, some is of new pages and some of changed ones, as applications write it. */
 const STEP_ROWS = 20_000;
 const STEP_SHARE = 97;
+/** Replay of gigabytes takes minutes, and has no deadline here. */
+const RECOVERY_POLL_MS = 50;
 /** What every restored copy runs with, whoever restored it. */
 const COPY_SETTINGS = { archive_mode: "off", shared_buffers: "256MB", fsync: "on" };
 
 const NOTES = `Seconds: from nothing to a server that is out of recovery and takes connections. CPU s: the contender's processes and, as they end in its time, the
-recovering server's. tidemark decrypts, checks each file against PostgreSQL's manifest and each piece of log against its hash, syncs, finds the target in the log
-first, promotes, stops the copy and starts it again under its own settings. pgBackRest checks hashes too, isn't encrypted, fetches the log ahead
+recovering server's. tidemark decrypts, checks each file against PostgreSQL's manifest and each piece of log against its hash, syncs, finds the target by the
+indexes of the log first, promotes, stops the copy and starts it again under its own settings. pgBackRest checks hashes too, isn't encrypted, fetches the log ahead
 (archive-async) and recovers in the server that stays.`;
 
 /** A restore to the latest moment against pgBackRest, alternating in one run. */
@@ -184,7 +187,7 @@ async function pgBackRest(
 /** Starts a copy, waits until it is out of recovery, and makes sure that it holds everything. */
 async function startCopy(cleanUp: CleanUp, folder: string, rows: string): Promise<void> {
   const copy = await startPostgresServer(cleanUp, { dataFolder: folder, settings: COPY_SETTINGS });
-  await copy.waitUntil("select not pg_is_in_recovery()");
+  while ((await copy.value("select pg_is_in_recovery()")) === "true") await delay(RECOVERY_POLL_MS);
   const found = await countRows(copy);
   if (found !== rows) throw new Error(`The copy has ${found} instead of ${rows}`);
   await copy.stop();
