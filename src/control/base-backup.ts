@@ -8,7 +8,7 @@ import { REPLICATION_ROLE } from "../instances/managed-roles.ts";
 import { clientConfig } from "../postgres/connection.ts";
 import type { ReplicationTarget } from "../postgres/replication/replication-connection.ts";
 import { type BaseBackupManifest, listBaseBackups, readBaseBackup } from "../repository/base-backup-set.ts";
-import { writeDatabaseKey } from "../repository/database-keys.ts";
+import { readDatabaseKey, writeDatabaseKey } from "../repository/database-keys.ts";
 import { openPhysicalArchive, type PhysicalArchive } from "../repository/physical-archive.ts";
 import { readLineage as readLineageRecord } from "../repository/lineages.ts";
 import type { LineageId } from "../repository/physical-layout.ts";
@@ -55,8 +55,7 @@ export async function openContinuousSource(
     .where("addon_id", "=", addonId)
     .executeTakeFirstOrThrow();
   if (row.port === null) throw new TidemarkError("server_not_running", `The database ${addonId} has no server`);
-  // Before the first byte that it opens, so that the repository and the master key suffice.
-  await writeDatabaseKey(repository, addonId, row.wrapped_identity);
+  await keepDatabaseKey(repository, addonId, row.wrapped_identity);
   const identity = await secrets.unwrapDatabaseKey(addonId, row.wrapped_identity);
   const password = await unwrapText(secrets, row.wrapped_replication_password, `replication password of ${addonId}`);
   const archive = openPhysicalArchive({
@@ -68,6 +67,12 @@ export async function openContinuousSource(
   });
   const connection = { host: socketFolder, port: row.port, user: REPLICATION_ROLE, password, database: "postgres" };
   return { addonId, archive, target: { client: clientConfig(connection), applicationName } };
+}
+
+/** Before the first byte that it opens, so that the repository and the master key suffice. A store that is full can still be read: what is there isn't written anew. */
+async function keepDatabaseKey(repository: Repository, addonId: AddonId, wrappedIdentity: Buffer): Promise<void> {
+  const kept = await readDatabaseKey(repository, addonId);
+  if (kept?.equals(wrappedIdentity) !== true) await writeDatabaseKey(repository, addonId, wrappedIdentity);
 }
 
 /**
