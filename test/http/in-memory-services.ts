@@ -614,7 +614,7 @@ export const LOGICAL_RESTORE: LogicalRestore = {
 };
 
 export const OPERATION_ID = objectId("0193512a0000dddddddddddd");
-const OPERATION: PointInTimeOperation = {
+export const OPERATION: PointInTimeOperation = {
   id: OPERATION_ID,
   type: "pitr_restore",
   status: "done",
