@@ -33,7 +33,7 @@ export async function restore(
 ): Promise<RestoredFolder> {
   let recovered: Recovered | undefined;
   // Before the folders are registered, since clean-ups run in their order.
-  cleanUp.after(async () => stopCopy(recovered?.running?.pid));
+  cleanUp.after(async () => stopCopy(recovered));
   const prepared = await plan(cleanUp, archive, ask);
   recovered = await executeRestore(archive, prepared, await restoreCall(cleanUp, call));
   return { ...prepared, folder: prepared.plan.folder, recovered };
@@ -63,10 +63,11 @@ export async function restoreCall(cleanUp: CleanUp, call: Partial<RestoreCall> =
   };
 }
 
-/** Ends a copy that was left running, and waits until it is gone. */
-async function stopCopy(pid: number | undefined): Promise<void> {
-  if (pid === undefined) return;
-  process.kill(pid, "SIGQUIT");
+/** Ends a copy that was left running, cleanly, and waits until it is gone. May be called twice. */
+export async function stopCopy(recovered: Recovered | undefined): Promise<void> {
+  const pid = recovered?.running?.pid;
+  if (pid === undefined || !isAlive(pid)) return;
+  process.kill(pid, "SIGINT");
   const deadlineMs = Date.now() + STOP_DEADLINE_MS;
   while (isAlive(pid) && Date.now() < deadlineMs) await systemClock.sleep(POLL_INTERVAL_MS);
 }

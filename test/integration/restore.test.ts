@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, readFile, readdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { formatLsn, parseLsn } from "../../src/core/lsn.ts";
@@ -7,9 +7,11 @@ import { parseTimestamp } from "../../src/core/timestamp.ts";
 import type { BaseBackupManifest } from "../../src/repository/base-backup-set.ts";
 import { readServerManifest } from "../../src/repository/base-backup-set.ts";
 import { fetchBaseBackup } from "../../src/restore/fetch.ts";
+import { recover } from "../../src/restore/recover.ts";
 import { BackedUpServer, ledgerOf } from "../harness/backed-up-server.ts";
 import { type PostgresServer, runProgram, serverUser, startPostgresServer } from "../harness/postgres-server.ts";
-import { type RestoredFolder, plan, restore } from "../harness/restored-server.ts";
+import { type RestoredFolder, plan, restore, restoreCall, stopCopy } from "../harness/restored-server.ts";
+import { SmallDisk, canMountDisks } from "../harness/small-disk.ts";
 import { type CleanUp, makeTempFolder } from "../harness/temp-folder.ts";
 
 const cleanUps: (() => Promise<void>)[] = [];
@@ -129,6 +131,32 @@ suite("restore", () => {
     assert.equal((await runProgram("psql", [...where, "--command", query])).trim(), `${entry.id}|t|paused`);
   });
 
+  test("R7: recover() leads a paused copy forward after a restart, and never back: that is another copy", async (t) => {
+    const [early, late] = [scene.entries[5], scene.entries[15]];
+    assert.ok(early !== undefined && late !== undefined);
+    const tablespaces = await spaces(t);
+    const ask = (entry: typeof early) => ({ target: { kind: "lsn", lsn: parseLsn(entry.lsn) }, tablespaces }) as const;
+    const { folder, recovered } = await restore(t, scene.archive, ask(early), { end: "paused" });
+    await stopCopy(recovered);
+    const lead = async (entry: typeof early) => {
+      const { target, lineage, plan: planned } = await plan(t, scene.archive, { ...ask(entry), folder });
+      for (const name of ["wal", "wanted", "histories", "ended"])
+        await rm(join(folder, "tidemark-restore", name), { recursive: true, force: true });
+      const call = { ...(await restoreCall(t, { end: "paused" })), onProgress: undefined };
+      return recover(scene.archive, { ...call, dataFolder: folder, target, lineage, tablespaces: planned.tablespaces });
+    };
+    const forward = await lead(late);
+    assert.ok(forward.running !== undefined);
+    const { host } = forward.running.connection;
+    const query = ["--host", host, "--username=postgres", "--no-align", "--tuples-only", "--command"];
+    assert.equal(
+      (await runProgram("psql", [...query, "select count(*) from ledger", "postgres"])).trim(),
+      `${late.id}`,
+    );
+    await stopCopy(forward);
+    await assert.rejects(lead(early), { code: "recovery_failed" });
+  });
+
   test("resolveTarget() to a transaction ends with its commit", async (t) => {
     const entry = scene.entries[9];
     assert.ok(entry !== undefined);
@@ -166,6 +194,23 @@ suite("restore", () => {
     assert.equal(planned.target.lastCommit?.time, scene.entries.at(-1)?.time);
     assert.match(planned.notes.join(), /latest moment/);
   });
+
+  test(
+    "prepareRestore() refuses a disk that is too small, before anything is made on it",
+    {
+      skip: !canMountDisks && "only root can mount a small file system",
+    },
+    async (t) => {
+      const disk = await SmallDisk.mount(t, { sizeMb: 8 });
+      const folder = join(disk.folder, "data");
+      const ask = { target: { kind: "latest" }, tablespaces: await spaces(t), folder } as const;
+      await assert.rejects(restore(t, scene.archive, ask), {
+        code: "disk_full",
+        message: /it needs \d+ bytes, \d+ are free$/,
+      });
+      assert.deepEqual(await readdir(disk.folder), []);
+    },
+  );
 
   test("executeRestore() refuses a folder that holds anything", async (t) => {
     const folder = await makeTempFolder(t);
