@@ -142,7 +142,10 @@ export async function reopenKeptFolder(
       timeline,
       minimums,
       signal,
-      onOpen: (connection) => finishCopy(context, { work, site, connection }),
+      onOpen: async (connection) => {
+        await finishCopy(context, { work, site, connection });
+        await noteUnlogged(context, { work, site, connection });
+      },
     });
     const lineage = kept.lineage !== null && isObjectId(kept.lineage) ? kept.lineage : undefined;
     await noteBuilt(context, work, { lineage, timeline, left });
@@ -222,6 +225,23 @@ async function finishCopy(
       : describeRoles(await takeOverPasswords(superuser, today));
   await provisionRoles(superuser, { name: site.resourceId, passwords: site.passwords, signal: work.signal });
   await withSession(superuser, { applicationName: "tidemark restore" }, ensureReplicationSlot);
+  await noteStep(database.db, work.operation.id, { notes });
+}
+
+/** Opening a data folder on another timeline is a recovery, however cleanly it was stopped: PostgreSQL makes such tables anew. */
+async function noteUnlogged(
+  { database }: ControlContext,
+  { work, site, connection }: { work: OperationWork; site: Site; connection: Connection },
+): Promise<void> {
+  const owned = { ...connection, database: site.resourceId };
+  const count = await withSession(owned, { applicationName: "tidemark restore" }, async (client) => {
+    const { rows } = await client.query<{ count: number }>(
+      "select count(*)::int as count from pg_class where relkind = 'r' and relpersistence = 'u'",
+    );
+    return rows[0]?.count ?? 0;
+  });
+  if (count === 0) return;
+  const notes = [`Unlogged tables come back empty: the database has ${count}`];
   await noteStep(database.db, work.operation.id, { notes });
 }
 

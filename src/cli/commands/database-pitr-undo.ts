@@ -21,7 +21,9 @@ export const databasePitrUndo: CommandSpec = {
   async run(call) {
     const target = await openDatabaseTarget(call);
     if (!call.flag("yes")) {
-      call.output.info("/!\\  This operation replaces the database's current data by that before the last restore");
+      call.output.info(
+        "/!\\  This operation replaces the database's current data by that before the last restore; unlogged tables come back empty",
+      );
       const typed = await call.prompt.confirm("       Do you want to confirm? (y/n) ", { insteadOf: "--yes" });
       if (typed.trim() !== "y" && typed.trim() !== "Y") throw new TidemarkError("cancelled", "nothing was undone");
     }
