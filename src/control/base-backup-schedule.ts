@@ -51,6 +51,12 @@ async function readCandidates({ database }: SchedulingContext) {
         .where("operations.state", "=", "error")
         // A restore ends it, so that the next one can begin at once.
         .where("operations.error_code", "!=", "cancelled")
+        // Of other data: what a restore has put in place since gets its base backup at once.
+        .where(
+          "operations.ended_at",
+          ">",
+          sql<Date>`coalesce((select max(live_from) from timelines where timelines.addon_id = wal_streams.addon_id), '-infinity')`,
+        )
         .as("lastFailureAt"),
     ])
     .where("addons.state", "=", "running")
