@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { Client } from "pg";
+import { newObjectId } from "../../src/core/ids.ts";
+import { controlSuperuser } from "../faults/backup-scene.ts";
 import { InPlaceScene } from "../harness/in-place.ts";
-import { isRecord } from "../harness/platform.ts";
+import { isRecord, waitFor } from "../harness/platform.ts";
 
 /** What the stop, the last log and the start take on an idle machine is half a second; this is for a crowded one. */
 const DOWNTIME_MAX_MS = 60_000;
+/** Its checkpoint is spread over some time. */
+const BASE_BACKUP_DEADLINE_MS = 120_000;
 const ON_DATABASE = ["--app", "shop", "--addon", "postgresql"];
 
 const scene = await InPlaceScene.open({ after });
@@ -58,12 +62,17 @@ test("R6: whatever was acknowledged before the swap is on the branch that was le
 });
 
 test("database-pitr-restore tells the plan, asks, waits, and database-pitr-undo takes it back", async () => {
+  await asSuperuser(["create role reader login password 'of then'", "create role leaver login"]);
+  await scene.query("do $$ begin execute format('grant connect on database %I to reader', current_database()); end $$");
+  await scene.query("create unlogged table scratch as select 1 as id");
+  await scene.query("create table held (id int)");
+  await asOwner(["begin", "insert into held values (1)", "prepare transaction 'kept open'"]);
   const moment = await scene.write();
   const before = await scene.ledger();
-  await makeUsers(["create role leaver login"]);
   const shown = await scene.write();
-  await scene.stored(shown);
-  await makeUsers(["drop role leaver", "create role newcomer login"]);
+  await asOwner(["commit prepared 'kept open'"]);
+  await asSuperuser(["drop role leaver", "create role newcomer login", "alter role reader password 'of today'"]);
+  await scene.stored(await scene.write());
   const latest = await scene.ledger();
 
   const foreign = Temporal.Instant.from(moment).toZonedDateTimeISO("Asia/Kathmandu").toPlainDateTime().toString();
@@ -71,6 +80,7 @@ test("database-pitr-restore tells the plan, asks, waits, and database-pitr-undo 
   const planned = await platform.run([...command, "--dry-run"]);
   assert.equal(planned.exitCode, 0, planned.stderr);
   assert.match(planned.stdout, /undo +for 24 hours/);
+  assert.match(planned.stdout, /prepared +transaction \d+ "kept open" comes back and holds its locks/);
   const refused = await platform.run(command, { input: "n\n" });
   assert.equal(refused.exitCode, 1);
   assert.equal(await scene.ledger(), latest);
@@ -79,16 +89,64 @@ test("database-pitr-restore tells the plan, asks, waits, and database-pitr-undo 
   assert.equal(restored.exitCode, 0, restored.stderr);
   assert.match(restored.stdout, /-----> Database restore operation [0-9a-f]{24} has been created/);
   assert.match(restored.stdout, /The database has been restored to/);
-  assert.match(`${restored.stdout}${restored.stderr}`, /The user "newcomer" was made later and is gone/);
+  assert.match(restored.stdout, /The user "newcomer" was made later and is gone/);
+  assert.match(restored.stdout, /The user "leaver" was removed later and is back, with the password of then/);
   assert.equal(await scene.ledger(), before);
+  assert.deepEqual(await scene.query("select * from scratch"), []);
+  assert.deepEqual(await scene.query("select gid from pg_prepared_xacts"), [{ gid: "kept open" }]);
+  await asOwner(["rollback prepared 'kept open'"]);
+  await assertPassword("reader", "of today");
+  await scene.query("insert into scratch values (2)");
+  const since = await scene.write();
+  const written = await scene.ledger();
 
-  const undone = await platform.run([...ON_DATABASE, "database-pitr-undo", "--yes"]);
+  const undone = await platform.run([...ON_DATABASE, "database-pitr-undo"], { input: "Y\n" });
   assert.equal(undone.exitCode, 0, undone.stderr);
   assert.equal(await scene.ledger(), latest);
+  assert.deepEqual(await scene.query("select * from held"), [{ id: 1 }]);
+  assert.deepEqual(await scene.query("select * from scratch"), []);
+  assert.match(undone.stdout, /Unlogged tables come back empty: the database has 1/);
+  await assertPassword("reader", "of today");
   await scene.stored(await scene.write());
+  await scene.restore({ restore_time: since });
+  assert.equal(await scene.ledger(), written, "what was written between a restore and its undoing is on a branch");
   await scene.restore({ restore_time: shown });
   const window = await platform.runOk([...ON_DATABASE, "database-pitr-recovery-window"]);
   assert.match(window, /\| Branch \d+, live +\| \d{4}-/);
+});
+
+test("R6: a restore ends a base backup that waits, and one of its own branch begins at once", async () => {
+  const control = new Client(await controlSuperuser(platform));
+  await control.connect();
+  const one = async (text: string): Promise<Record<string, unknown>> => (await control.query(text)).rows[0];
+  await waitFor(
+    async () => (await one("select rebase_reason from wal_streams"))["rebase_reason"] === null,
+    "a base backup",
+    BASE_BACKUP_DEADLINE_MS,
+  );
+  const waiting = newObjectId(new Date());
+  await control.query(
+    "insert into operations (id, kind, addon_id, run_after) values ($1, 'base_backup', $2, now() + interval '1 hour')",
+    [waiting, scene.addonId],
+  );
+  // One that failed just now makes the next one wait, unless other data took the place of what it was of.
+  await control.query(
+    `insert into operations (id, kind, addon_id, state, ended_at, error_code, error_message)
+     values ($1, 'base_backup', $2, 'error', now(), 'disk_full', 'no space')`,
+    [newObjectId(new Date()), scene.addonId],
+  );
+  const moment = await scene.write();
+  await scene.stored(moment);
+  const { timeline } = await scene.restore({ restore_time: moment });
+  const { state, error_code: code } = await one(`select state, error_code from operations where id = '${waiting}'`);
+  assert.deepEqual([state, code], ["error", "cancelled"]);
+  const bases = `select count(*)::int as count from base_backups where timeline = ${Number(timeline)}`;
+  await waitFor(
+    async () => (await one(bases))["count"] === 1,
+    "a base backup of the new branch",
+    BASE_BACKUP_DEADLINE_MS,
+  );
+  await control.end();
 });
 
 test("a restore and a backup keep out of each other's way, and a moment that can't be is refused at once", async () => {
@@ -113,6 +171,27 @@ test("a restore and a backup keep out of each other's way, and a moment that can
   }
 });
 
+/** Refused by the password alone: whoever has the right one gets as far as the database. */
+async function assertPassword(user: string, password: string): Promise<void> {
+  const owner = await scene.connect();
+  const { host, port, database } = owner;
+  await owner.end();
+  const connect = async (word: string): Promise<void> => {
+    const client = new Client({ host, port, database, user, password: word });
+    await client.connect();
+    await client.end();
+  };
+  await connect(password);
+  await assert.rejects(connect(`not ${password}`), { code: "28P01" });
+  await assert.rejects(connect("of then"), { code: "28P01" });
+}
+
+async function asOwner(statements: readonly string[]): Promise<void> {
+  const client = await scene.connect();
+  for (const statement of statements) await client.query(statement);
+  await client.end();
+}
+
 /** Commits one row after another until the operation has ended; how many were acknowledged. */
 async function writeUntilEnded(id: string): Promise<number> {
   const client = await scene.connect();
@@ -133,7 +212,7 @@ async function writeUntilEnded(id: string): Promise<number> {
   return acknowledged;
 }
 
-async function makeUsers(statements: readonly string[]): Promise<void> {
+async function asSuperuser(statements: readonly string[]): Promise<void> {
   const client = new Client(await platform.superuser(scene.addonId));
   await client.connect();
   for (const statement of statements) await client.query(statement);

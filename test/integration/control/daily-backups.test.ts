@@ -4,6 +4,8 @@ import { expireLogicalBackups, readVerdicts } from "../../../src/control/backup-
 import { readBackups } from "../../../src/control/backup-rows.ts";
 import { schedulePeriodicBackups } from "../../../src/control/backup-schedule.ts";
 import type { ControlContext } from "../../../src/control/context.ts";
+import { RESTORING_KINDS } from "../../../src/control/exclusive-work.ts";
+import { insertOperation } from "../../../src/control/operations.ts";
 import { openQueue, queueName } from "../../../src/control/queue.ts";
 import type { AddonTable, DatabaseTable, OperationState } from "../../../src/control/schema.ts";
 import { TidemarkError } from "../../../src/core/errors.ts";
@@ -210,6 +212,19 @@ describe("schedulePeriodicBackups()", () => {
     assert.equal((await periodicOf([addonId])).length, 1);
     assert.equal((await listed(addonId)).length, 2);
     assert.ok((await listed(addonId)).includes(manual));
+  });
+
+  test("waits for a restore in place, an undoing and a dump that is restored", async () => {
+    for (const kind of RESTORING_KINDS) {
+      const addonId = await addDatabase();
+      const operation = { id: newObjectId(NOW), kind, addonId, requestedBy: null };
+      await insertOperation(db, operation);
+      await schedulePeriodicBackups(context);
+      assert.deepEqual(await periodicOf([addonId]), [], kind);
+      await db.updateTable("operations").set({ state: "done", ended_at: NOW }).where("id", "=", operation.id).execute();
+      await schedulePeriodicBackups(context);
+      assert.equal((await periodicOf([addonId])).length, 1, kind);
+    }
   });
 
   test("settles a night that has its backup already", async () => {
