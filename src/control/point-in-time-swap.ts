@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { sql } from "kysely";
+import type { Client } from "pg";
 import { TidemarkError } from "../core/errors.ts";
 import { isObjectId, type AddonId, type ObjectId } from "../core/ids.ts";
 import { advanceLsn, formatLsn, type Lsn, parseLsn, segmentName, segmentOffset, toTimelineId } from "../core/lsn.ts";
@@ -25,6 +26,8 @@ const CATCH_UP_TIMEOUT_MS = 120_000;
 const DRAIN_TIMEOUT_MS = 30_000;
 const POLL_INTERVAL_MS = 100;
 const HOUR_MS = 3600_000;
+/** Hexadecimal, at the beginning of a segment's name. */
+const TIMELINE_DIGITS = 8;
 
 /** What the swap needs of the host, which runs the database's server. */
 export interface SwapHost {
@@ -133,19 +136,26 @@ async function untilCaughtUp(context: ControlContext, { place, journal, signal }
     .executeTakeFirstOrThrow();
   if (port === null) return;
   const live = { host: place.socketFolder, port, user: SUPERUSER, database: "postgres" };
-  const flushed = await withSession(live, { applicationName: "tidemark swap", signal }, async (client) => {
-    const { rows } = await client.query<{ lsn: string }>("select pg_current_wal_flush_lsn()::text as lsn");
-    return parseLsn(rows[0]?.lsn ?? "");
-  });
+  const flushed = await withSession(live, { applicationName: "tidemark swap", signal }, readFlushed);
   await until(context, { timeoutMs: CATCH_UP_TIMEOUT_MS, signal }, async () => {
     const stream = await db
       .selectFrom("wal_streams")
-      .select(["stored_lsn", "state"])
+      .select(["stored_lsn", "timeline", "state"])
       .where("addon_id", "=", addonId)
       .executeTakeFirst();
-    const stored = stream?.stored_lsn ?? null;
-    return stream?.state === "streaming" && stored !== null && parseLsn(stored) >= flushed;
+    // The stream's last word may be about the branch before, which had come further.
+    if (stream?.state !== "streaming" || stream.timeline !== flushed.timeline || stream.stored_lsn === null)
+      return false;
+    return parseLsn(stream.stored_lsn) >= flushed.lsn;
   });
+}
+
+async function readFlushed(client: Client): Promise<{ readonly timeline: number; readonly lsn: Lsn }> {
+  const { rows } = await client.query<{ lsn: string; segment: string }>(
+    "select lsn::text as lsn, pg_walfile_name(lsn) as segment from pg_current_wal_flush_lsn() as lsn",
+  );
+  const { lsn = "", segment = "" } = rows[0] ?? {};
+  return { timeline: Number.parseInt(segment.slice(0, TIMELINE_DIGITS), 16), lsn: parseLsn(lsn) };
 }
 
 async function untilEndIsStored(

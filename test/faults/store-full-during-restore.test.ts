@@ -14,6 +14,8 @@ import { JournalGate } from "./journal-gate.ts";
 
 /** A repository with a handful of base backups of an empty database. */
 const DISK_MB = 192;
+/** More than a base backup of the new branch goes on by. */
+const SEGMENTS_AHEAD = 4;
 /** Its checkpoint is spread over some time. */
 const BASE_BACKUP_DEADLINE_MS = 120_000;
 /** Far above what the platform waits for the store before it stops the database. */
@@ -53,7 +55,7 @@ suite("a restore in place", { skip: !canMountDisks && "only root can mount a sma
     const { moment, held } = await writeSome();
     await backedUp();
     const latest = await scene.ledger();
-    const { id, gate } = await restoreUpTo("swapping", moment);
+    const { id, gate } = await upTo("swapping", "restore", { restore_time: moment });
     const server = await scene.platform.serverPid(scene.addonId);
     const writer = await holdBackgroundWriter();
     try {
@@ -87,8 +89,14 @@ suite("a restore in place", { skip: !canMountDisks && "only root can mount a sma
 
   test("R3, R6: goes on when the store is full from the swap on: its branch and base backup are stored once there is room, an undo waits", async () => {
     const { moment, held } = await writeSome();
+    // The branch that is left has come further in the log than the new one will.
+    for (let count = 0; count < SEGMENTS_AHEAD; count++) {
+      await scene.write();
+      await value("select pg_switch_wal()");
+    }
+    await scene.stored(await scene.write());
     const latest = await scene.ledger();
-    const { id, gate } = await restoreUpTo("starting", moment);
+    const { id, gate } = await upTo("starting", "restore", { restore_time: moment });
     await disk.fill();
     await gate.remove();
     await assertDone(id);
@@ -114,29 +122,34 @@ suite("a restore in place", { skip: !canMountDisks && "only root can mount a sma
     assert.ok((await scene.window()).baseBackups > baseBackups);
   });
 
-  test(
-    "R6: is refused while the store is down, and the database never stops",
-    { skip: !isFullRun && "it waits for two minutes" },
-    async () => {
-      const { moment, held } = await writeSome();
-      const { id, gate } = await restoreUpTo("swapping", moment);
-      const repository = join(disk.folder, "repository");
-      await rename(repository, `${repository}.away`);
-      const server = await scene.platform.serverPid(scene.addonId);
-      await assertServes();
-      const latest = await scene.ledger();
-      await gate.remove();
-      const refused = await scene.ended(id);
-      assert.match(JSON.stringify(refused["error"]), /handover_failed.*not stored within 120 s/);
-      assert.equal(await scene.platform.serverPid(scene.addonId), server);
-      assert.equal(await scene.ledger(), latest);
-      await rename(`${repository}.away`, repository);
-      await scene.stored(await scene.write());
-      await scene.restore({ restore_time: moment });
-      assert.equal(await scene.ledger(), held);
-    },
-  );
+  for (const what of ["restore", "undo"] as const)
+    test(
+      `R6: ${what} is refused while the store is down, and the database never stops`,
+      { skip: !isFullRun && "it waits for two minutes" },
+      () => refuseWhileDown(what),
+    );
 });
+
+async function refuseWhileDown(what: "restore" | "undo"): Promise<void> {
+  const { moment, held } = await writeSome();
+  const left = await scene.ledger();
+  if (what === "undo") await scene.restore({ restore_time: moment });
+  const { id, gate } = await upTo("swapping", what, what === "undo" ? {} : { restore_time: moment });
+  const repository = join(disk.folder, "repository");
+  await rename(repository, `${repository}.away`);
+  const server = await scene.platform.serverPid(scene.addonId);
+  await assertServes();
+  const latest = await scene.ledger();
+  await gate.remove();
+  const refused = await scene.ended(id);
+  assert.match(JSON.stringify(refused["error"]), /handover_failed.*not stored within 120 s/);
+  assert.equal(await scene.platform.serverPid(scene.addonId), server);
+  assert.equal(await scene.ledger(), latest);
+  await rename(`${repository}.away`, repository);
+  await scene.stored(await scene.write());
+  await (what === "undo" ? scene.undo() : scene.restore({ restore_time: moment }));
+  assert.equal(await scene.ledger(), what === "undo" ? left : held);
+}
 
 /** Two entries, both stored: the moment between them, and what the ledger held then. */
 async function writeSome(): Promise<{ readonly moment: string; readonly held: string }> {
@@ -195,13 +208,14 @@ async function assertServes(): Promise<void> {
   assert.ok((await scene.ledger()).startsWith(`${entries},`));
 }
 
-/** Begins a restore, which stands before this step until the gate is removed. */
-async function restoreUpTo(
+/** Begins a restore or an undoing, which stands before this step until the gate is removed. */
+async function upTo(
   phase: string,
-  moment: string,
+  what: "restore" | "undo",
+  body: Readonly<Record<string, unknown>>,
 ): Promise<{ readonly id: string; readonly gate: JournalGate }> {
   const gate = await JournalGate.close(scene.platform, phase);
-  const id = await scene.begin("restore", { restore_time: moment });
+  const id = await scene.begin(what, body);
   await gate.met(async () => {
     const operation = await scene.operation(id);
     assert.notEqual(operation["status"], "error", JSON.stringify(operation));
