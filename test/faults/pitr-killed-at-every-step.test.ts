@@ -9,7 +9,8 @@ import { controlServerPid, controlSuperuser } from "./backup-scene.ts";
 import { signal } from "./dump-process.ts";
 import { JournalGate } from "./journal-gate.ts";
 
-type Victim = "worker" | "platform" | "everything";
+/** `stopped`: not killed, but told to stop, as for an upgrade. */
+type Victim = "worker" | "platform" | "everything" | "stopped";
 
 interface Death {
   readonly what: "restore" | "undo";
@@ -48,6 +49,13 @@ const FULL_RUN: readonly Death[] = [
     victim: "everything",
     phase,
   })),
+  ...(["replaying", "built", "swapping", "starting"] as const).map((phase): Death => ({
+    what: "undo",
+    victim: "everything",
+    phase,
+  })),
+  // Later steps are the host's, which at the gate waits for the control database as none does in life: store-full-during-restore stops one there.
+  { what: "restore", victim: "stopped", phase: "replaying" },
 ];
 
 const scene = await InPlaceScene.open({ after });
@@ -56,7 +64,8 @@ suite(
   "kill -9 in a restore in place leaves the database as it was or as it shall be, and the next start finishes",
   () => {
     for (const death of isFullRun ? [...EVERY_RUN, ...FULL_RUN] : EVERY_RUN)
-      test(`${death.what}: ${death.victim} killed before "${death.phase}"`, () => die(death));
+      test(`${death.what}: ${death.victim === "stopped" ? "platform stopped" : `${death.victim} killed`} before "${death.phase}"`, () =>
+        die(death));
   },
 );
 
@@ -77,7 +86,8 @@ async function die({ what, victim, phase }: Death): Promise<void> {
     assert.ok(operation["status"] !== "error", JSON.stringify(operation));
   });
   await kill(victim);
-  if (victim !== "everything") await gate.forget();
+  // Of the others the control database's server has ended too, and with it whoever stood there.
+  if (victim === "worker" || victim === "platform") await gate.forget();
   if (victim !== "worker") await scene.platform.start();
   await gate.remove();
 
@@ -90,6 +100,7 @@ async function die({ what, victim, phase }: Death): Promise<void> {
 
 async function kill(victim: Victim): Promise<void> {
   const { platform, addonId } = scene;
+  if (victim === "stopped") return void (await platform.stop());
   const processes = victim === "platform" ? [] : [await platform.workerPid()];
   if (victim === "everything") {
     // Stopped by the restore itself at some steps.
