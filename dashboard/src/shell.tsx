@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
+import { LiveUpdates } from "./api/live.tsx";
 import { endSession, SESSION } from "./api/session.ts";
 import { Mark } from "./ui/icons.tsx";
 import { ThemeButton } from "./ui/theme.tsx";
@@ -26,7 +27,9 @@ export function Shell() {
         </div>
       </header>
       <main className="page" id="content" tabIndex={-1}>
-        <Outlet />
+        <LiveUpdates>
+          <Outlet />
+        </LiveUpdates>
       </main>
     </>
   );

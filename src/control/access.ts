@@ -129,6 +129,36 @@ export async function listAddonsOfUser(
   return rows.filter(({ role }) => hasRight(role, right));
 }
 
+/**
+ * Of these apps, by id, those of whose changes the user is told, each with its name: the ones that the user may see, removed ones too, since their removal is a
+ * change; and all of them for the owner of the platform, whose pages show every database's state.
+ */
+export async function appsThatChangesAreToldOf(
+  db: Db,
+  { userId, isPlatformOwner }: Principal,
+  appIds: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const rows = await db
+    .selectFrom("apps")
+    .select(["id", "name"])
+    .where(sql<boolean>`apps.id = any (${[...appIds]}::text[])`)
+    .where((match) =>
+      match.or([
+        match.lit(isPlatformOwner),
+        match("owner_id", "=", userId),
+        match.exists(
+          match
+            .selectFrom("collaborators")
+            .select("collaborators.id")
+            .whereRef("collaborators.app_id", "=", "apps.id")
+            .where("collaborators.user_id", "=", userId),
+        ),
+      ]),
+    )
+    .execute();
+  return new Map(rows.map(({ id, name }) => [id, name]));
+}
+
 /** `forbidden` for everybody but the owner of the platform. */
 export function requirePlatformOwner({ isPlatformOwner }: Principal): void {
   if (isPlatformOwner) return;

@@ -13,6 +13,7 @@ import type {
   MaintenanceService,
   PlanChangeService,
 } from "./database-services.ts";
+import type { ChangeService } from "./change-service.ts";
 import type { EventService } from "./event-service.ts";
 import type { HealthService } from "./health-service.ts";
 import type { MetricsService } from "./metrics-service.ts";
@@ -60,6 +61,7 @@ export interface Services {
   readonly databaseUsers: DatabaseUserService;
   readonly databaseLogs: DatabaseLogService;
   readonly events: EventService;
+  readonly changes: ChangeService;
   readonly health: HealthService;
   readonly metrics: MetricsService;
   readonly addonCopies: AddonCopyService;

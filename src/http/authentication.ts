@@ -27,7 +27,7 @@ interface DatabaseEnv extends FaceEnv {
 export type SecurityScheme = "userToken" | "apiToken" | "password" | "databaseToken" | "session" | "sessionAsPassword";
 
 /** What authentication reads of a request, whatever its route adds. */
-type Asked = Pick<Context<FaceEnv>, "req" | "env" | "var">;
+export type Asked = Pick<Context<FaceEnv>, "req" | "env" | "var">;
 
 /** Longer than any session's secret. */
 const COOKIE_CHARACTERS_MAX = 200;
@@ -40,17 +40,20 @@ const READING_METHODS = new Set(["GET", "HEAD"]);
 export const byUser = {
   security: requirement("userToken", "session"),
   middleware: createMiddleware<UserEnv>(async (c, next) => {
-    const credentials = readCredentials(c);
-    if (credentials?.kind === "bearer")
-      c.set("principal", from(c, await c.var.face.services.identity.authenticateJwt(credentials.token)));
-    else {
-      const found = credentials === undefined ? await findSession(c) : undefined;
-      if (found === undefined) throw unauthenticated("a user's token (Authorization: Bearer)");
-      c.set("principal", from(c, found.session.principal));
-    }
+    c.set("principal", await authenticateUser(c));
     await next();
   }),
 };
+
+/** Whom the request's JWT or session stands for now; `unauthenticated` otherwise. An answer that goes on for long asks it again and again. */
+export async function authenticateUser(c: Asked): Promise<Principal> {
+  const credentials = readCredentials(c);
+  if (credentials?.kind === "bearer")
+    return from(c, await c.var.face.services.identity.authenticateJwt(credentials.token));
+  const found = credentials === undefined ? await findSession(c) : undefined;
+  if (found === undefined) throw unauthenticated("a user's token (Authorization: Bearer)");
+  return from(c, found.session.principal);
+}
 
 /** Spread into a route: opened by an API token, sent as the password of an empty user name. */
 export const byApiToken = {

@@ -34,6 +34,8 @@ export interface HttpFace {
   /** True where a reverse proxy of the operator's own stands before us: only then is X-Forwarded-For believed. */
   readonly behindProxy: boolean;
   readonly maxBodyBytes: number;
+  /** Aborts when the server begins to close: answers that would go on for as long as they are read end then. */
+  readonly closing: AbortSignal;
 }
 
 export interface FaceEnv {

@@ -6,6 +6,7 @@ import { registerApps } from "./apps.ts";
 import { registerAttachments } from "./attachments.ts";
 import { registerBackupRetention } from "./backup-retention.ts";
 import { registerBackups } from "./backups.ts";
+import { registerChanges } from "./changes.ts";
 import { registerCollaborators } from "./collaborators.ts";
 import type { FaceEnv, Router } from "./context.ts";
 import { registerDatabaseFeatures } from "./database-features.ts";
@@ -62,6 +63,7 @@ export function registerRoutes(router: Router): void {
   registerAddonCopies(router);
   registerPlanChanges(router);
   registerEvents(router);
+  registerChanges(router);
   registerStatus(router);
   registerPlatform(router);
   registerDatabases(router);

@@ -15,7 +15,7 @@ import { isLogStream, serveLogStreams } from "./log-streams.ts";
 import { createRouter } from "./router.ts";
 import { discardUnreadBody } from "./unread-body.ts";
 
-export interface HttpServerOptions extends Omit<HttpFace, "behindProxy" | "maxBodyBytes" | "dashboard"> {
+export interface HttpServerOptions extends Omit<HttpFace, "behindProxy" | "maxBodyBytes" | "dashboard" | "closing"> {
   /** Address to listen on: `127.0.0.1`, `::1`, `0.0.0.0`. */
   readonly bind: string;
   /** 0 takes any free one; the server tells which. */
@@ -53,8 +53,10 @@ const MAX_CONNECTIONS = 800;
  * address here, or certificate and key that don't fit).
  */
 export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const streams = new AbortController();
   const face: HttpFace = {
     ...options,
+    closing: streams.signal,
     dashboard: options.dashboard ?? new Map(),
     behindProxy: options.behindProxy ?? false,
     maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
@@ -67,7 +69,6 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   });
   answerRequests(server, listener);
   const endAttachments = acceptAttachments(server, face);
-  const streams = new AbortController();
   serveLogStreams(server, face, streams.signal);
   await listen(server, options);
   // Accepting can fail for want of file descriptors: that connection is lost, the server goes on.

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { archiveOpener } from "../control/archives.ts";
+import { ChangeFeed } from "../control/change-feed.ts";
 import { guardService } from "../control/control-failure.ts";
 import type { ControlContext, Secrets } from "../control/context.ts";
 import { DatabaseHost } from "../control/database-host.ts";
@@ -112,12 +113,15 @@ async function startRoles(stack: AsyncDisposableStack, running: Running, context
   const { config, clock, roles, secrets, home, machine, say } = running;
   const keys = await openPlatformKeys(context.database, { secrets, clock, withSample: config.sample });
   const oneOffs = await openOneOffs(context, running);
+  const changes = new ChangeFeed(context);
+  stack.defer(() => changes.close());
   const services = createServices(context, {
     keys,
     config,
     openArchive: archiveOpener(context, running.repository),
     socketFolder: machine.runtimeFolder,
     oneOffs,
+    changes,
     logFileOf: (addonId) => databaseLogFile(home.folder, addonId),
   });
   const url = config.publicUrl;
@@ -287,6 +291,7 @@ function guardServices(services: Services): Services {
     databaseUsers: guardService(services.databaseUsers),
     databaseLogs: guardService(services.databaseLogs),
     events: guardService(services.events),
+    changes: guardService(services.changes),
     health: guardService(services.health),
     metrics: guardService(services.metrics),
     addonCopies: guardService(services.addonCopies),

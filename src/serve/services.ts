@@ -28,6 +28,7 @@ import type { TunnelService } from "../control/tunnel-service.ts";
 import { createSecondFactorService } from "../control/second-factors.ts";
 import { createSessionService } from "../control/sessions.ts";
 import type { OneOffService } from "../control/one-off-service.ts";
+import type { ChangeService } from "../control/change-service.ts";
 import type { Services } from "../control/services.ts";
 
 /** Everything that the faces may ask for. */
@@ -39,6 +40,7 @@ export function createServices(
     openArchive,
     socketFolder,
     oneOffs,
+    changes,
     logFileOf,
   }: {
     keys: PlatformKeys;
@@ -47,6 +49,7 @@ export function createServices(
     /** Of the servers of this machine. */
     socketFolder: string;
     oneOffs: OneOffService;
+    changes: ChangeService;
     logFileOf: LogPlace["logFileOf"];
   },
 ): Services {
@@ -77,6 +80,7 @@ export function createServices(
     logicalRestores: createLogicalRestoreService(context),
     pointInTime: createPointInTimeService(context),
     oneOffs,
+    changes,
   };
 }
 

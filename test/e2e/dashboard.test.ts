@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, Locator, Page, Response } from "playwright-core";
 import { findChromium, openBrowser, openVisitor, type Visitor } from "../harness/browser.ts";
 import { collectCleanUps } from "../harness/clean-ups.ts";
 import { logIn, type Login, makeUser, openDatabase, ownerLogin } from "../harness/dashboard.ts";
@@ -86,10 +86,8 @@ describe("the dashboard", { skip }, () => {
 
   test("takes a manual backup, shows it through a reload, and downloads it, step by step", async (t) => {
     const page = await visitDatabase();
-    await page.getByRole("link", { name: "Backups", exact: true }).click();
+    const downloads = await openBackups(page);
     const block = page.getByRole("region", { name: "Backups", exact: true });
-    const downloads = block.getByRole("button", { name: /^Download / });
-    await downloads.first().waitFor();
     const countBefore = await downloads.count();
     await block.getByRole("button", { name: "Trigger manual backup" }).click();
     await page.reload();
@@ -106,6 +104,39 @@ describe("the dashboard", { skip }, () => {
     });
     const [ours, theirs] = await Promise.all([path, join(folder, "by-cli.tar.gz")].map(hashFile));
     assert.equal(ours, theirs);
+  });
+
+  test("shows a backup that was taken elsewhere as soon as it is told of it, and asks for nothing by itself", async () => {
+    const page = await visit("/");
+    await logIn(page, owner);
+    // Whatever would ask again and again does it by an interval: here none ever passes.
+    await page.addInitScript("window.setInterval = () => 0");
+    const told = page.waitForResponse(isOfChanges);
+    const downloads = await openBackups(page);
+    assert.equal((await told).status(), 200);
+    const countBefore = await downloads.count();
+    await platform.runOk(["--app", APP, "--addon", "postgresql", "backups-create"]);
+    await downloads.nth(countBefore).waitFor();
+  });
+
+  test("asks by itself while changes are not told to it, and hears of them again once they are", async () => {
+    const page = await visit("/");
+    await logIn(page, owner);
+    let refused = 0;
+    await page.route("**/v1/changes", async (route) => {
+      refused += 1;
+      await route.fulfill({ status: 429, json: { error: "Too many follow" } });
+    });
+    const downloads = await openBackups(page);
+    const countBefore = await downloads.count();
+    await platform.runOk(["--app", APP, "--addon", "postgresql", "backups-create"]);
+    await downloads.nth(countBefore).waitFor();
+    const told = page.waitForResponse((response) => isOfChanges(response) && response.status() === 200);
+    assert.ok(refused > 1, "it is asked for again and again");
+    await page.unroute("**/v1/changes");
+    // A page that comes back into sight doesn't wait for the next time.
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+    await told;
   });
 
   test("shows one user nothing of another's", async () => {
@@ -163,6 +194,20 @@ describe("the dashboard", { skip }, () => {
     assert.ok(loadedBytes > 50_000 && loadedBytes < 200_000, `${loadedBytes} bytes`);
   });
 });
+
+/** Opens the list of backups; what it gives are the buttons that download one. */
+async function openBackups(page: Page): Promise<Locator> {
+  await openDatabase(page, APP);
+  await page.getByRole("link", { name: "Backups", exact: true }).click();
+  const block = page.getByRole("region", { name: "Backups", exact: true });
+  const downloads = block.getByRole("button", { name: /^Download / });
+  await downloads.first().waitFor();
+  return downloads;
+}
+
+function isOfChanges(response: Response): boolean {
+  return new URL(response.url()).pathname === "/v1/changes";
+}
 
 async function hashFile(path: string): Promise<string> {
   return createHash("sha256")

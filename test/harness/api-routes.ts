@@ -47,6 +47,15 @@ export function fillPath(path: string, parameters: Readonly<Record<string, strin
   });
 }
 
+/** The text of an answer; of one that goes on for as long as it is read, what comes first. */
+export async function readAnswer(response: Response): Promise<string> {
+  if (response.headers.get("content-type") !== "text/event-stream") return await response.text();
+  const reader = response.body?.getReader();
+  const first = await reader?.read();
+  await reader?.cancel();
+  return new TextDecoder().decode(first?.value);
+}
+
 /** One field of a body. */
 export interface BodyField {
   /** Such as `["app", "name"]`. */

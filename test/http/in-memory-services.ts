@@ -11,6 +11,7 @@ import type { Delivery, Notifier } from "../../src/control/notifier-service.ts";
 import type { PlanChange } from "../../src/control/database-services.ts";
 import type { OneOff } from "../../src/control/one-off-service.ts";
 import type { DatabaseCaller, Download, Services } from "../../src/control/services.ts";
+import { InMemoryChanges } from "./in-memory-changes.ts";
 import { inMemoryDatabaseNouns } from "./in-memory-database-nouns.ts";
 import type { SshKey } from "../../src/control/key-service.ts";
 import type { BrowserSession } from "../../src/control/session-service.ts";
@@ -131,6 +132,7 @@ export function inMemoryServices(overrides: Partial<Services> = {}): Services {
     oneOffs,
     databaseLogs,
     events,
+    changes: new InMemoryChanges(),
     notifiers,
     health,
     metrics,

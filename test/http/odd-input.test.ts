@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { after, describe, test } from "node:test";
 import * as fc from "fast-check";
 import { systemErrorCode } from "../../src/core/errors.ts";
-import { type ApiRoute, bodyOf, fieldsOf, readRoutes } from "../harness/api-routes.ts";
+import { type ApiRoute, bodyOf, fieldsOf, readAnswer, readRoutes } from "../harness/api-routes.ts";
 import { isFullRun } from "../harness/full.ts";
 import { ADDON_ID, ALICE, APP_ID, BACKUP_ID, SIGNATURE } from "./in-memory-services.ts";
 import { basic, bearer, openFace } from "./open-face.ts";
@@ -129,7 +129,7 @@ const RAW_REQUESTS: readonly (readonly [what: string, bytes: string])[] = [
 /** Requests it, checks that the answer is what clients can read, and gives its status. */
 async function answers(path: string, init: RequestInit): Promise<number> {
   const response = await fetch(`${face.url}${path}`, { ...init, signal: AbortSignal.timeout(ANSWER_DEADLINE_MS) });
-  const text = await response.text();
+  const text = await readAnswer(response);
   const what = `${init.method} ${path.slice(0, 200)}: ${response.status} ${text.slice(0, 500)}`;
   assert.ok(response.status < 500, what);
   const type = response.headers.get("Content-Type") ?? "";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { COMMANDS } from "../../src/cli/commands/all.ts";
 import { type CliRun, runCli } from "../cli/run-cli.ts";
-import { type ApiRoute, bodyOf, fieldsOf, fillPath, readRoutes } from "../harness/api-routes.ts";
+import { type ApiRoute, bodyOf, fieldsOf, fillPath, readAnswer, readRoutes } from "../harness/api-routes.ts";
 import { collectCleanUps } from "../harness/clean-ups.ts";
 import { pick, pickText } from "../harness/pick.ts";
 import { type Platform, startPlatform } from "../harness/platform.ts";
@@ -266,7 +266,7 @@ describe("bad input to a real platform", () => {
 
 /** Never a 5xx; every refusal is JSON and says what is wrong. */
 async function answerOf(response: Response): Promise<{ status: number; allow: string | null }> {
-  const text = await response.text();
+  const text = await readAnswer(response);
   assert.ok(response.status < 500, `${response.url}: ${response.status} ${text}`);
   if (response.status >= 400) {
     assert.equal(response.headers.get("content-type"), "application/json", response.url);

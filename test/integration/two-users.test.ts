@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { bodyOf, fillPath, readRoutes } from "../harness/api-routes.ts";
 import { collectCleanUps } from "../harness/clean-ups.ts";
+import { EventStream } from "../harness/event-stream.ts";
 import { pick, pickList, pickText } from "../harness/pick.ts";
 import { type CommandResult, type Platform, startPlatform } from "../harness/platform.ts";
 import { makeTempFolder } from "../harness/temp-folder.ts";
@@ -158,6 +159,44 @@ describe("two users of a platform", () => {
     assert.doesNotMatch(JSON.stringify([body, audit.body]), /tk-us-|a password/);
   });
 
+  test("each hears of changes of what they may see, for as long as they may, and while their login lasts", async () => {
+    const session = await fetch(`${platform.url}/v1/session`, {
+      method: "POST",
+      headers: { authorization: `Basic ${Buffer.from(`bob:${PASSWORD}`).toString("base64")}` },
+    });
+    const cookie = (session.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
+    const ofBob = await followChanges({ cookie });
+    const ofOwner = await followChanges({ authorization: `Bearer ${await platform.ownerJwt()}` });
+    const setVariable = (app: string, token: string) =>
+      platform.api("POST", `/v1/apps/${app}/variables`, { token, body: { variable: { name: "MODE", value: "fast" } } });
+    const ownerJwt = await platform.ownerJwt();
+
+    await setVariable("shop", ownerJwt);
+    await setVariable("bobs-app", bob.jwt);
+    assert.ok((await heardUntil(ofOwner, "variables of bobs-app")).has("variables of shop"));
+    assert.ok(![...(await heardUntil(ofBob, "variables of bobs-app"))].some((each) => each.endsWith(" of shop")));
+
+    const collaborator = { email: "bob@example.com", is_limited: true };
+    const added = await platform.api("POST", "/v1/apps/shop/collaborators", { body: { collaborator } });
+    await heardUntil(ofBob, "collaborators of shop");
+    const id = pickText(added.body, "collaborator", "id");
+    await platform.api("DELETE", `/v1/apps/shop/collaborators/${id}`);
+    await platform.api("DELETE", `/v1/apps/shop/variables/${await variableOf("shop", ownerJwt)}`);
+    await platform.api("DELETE", `/v1/apps/bobs-app/variables/${await variableOf("bobs-app", bob.jwt)}`, {
+      token: bob.jwt,
+    });
+    assert.ok(!(await heardUntil(ofBob, "variables of bobs-app")).has("variables of shop"));
+
+    const { body } = await fetch(`${platform.url}/v1/session`, { headers: { cookie } }).then(async (reply) => ({
+      body: await reply.json(),
+    }));
+    const proof = { "x-csrf-token": pickText(body, "session", "csrf_token") };
+    const closed = await fetch(`${platform.url}/v1/session`, { method: "DELETE", headers: { cookie, ...proof } });
+    assert.equal(closed.status, 204);
+    while ((await ofBob.next()) !== undefined);
+    await ofOwner.leave();
+  });
+
   test("an addon's token opens that addon only, and nothing of the platform's API", async () => {
     const own = await platform.api("GET", `/api/databases/${bob.addonId}`, { token: bob.addonToken });
     assert.equal(own.status, 200);
@@ -274,6 +313,18 @@ describe("two users of a platform", () => {
     return pickText(body, "download_url");
   }
 
+  async function followChanges(headers: Record<string, string>): Promise<EventStream> {
+    const stream = new EventStream(await fetch(`${platform.url}/v1/changes`, { headers }));
+    assert.equal(pick((await stream.next())?.data, "everything"), true);
+    return stream;
+  }
+
+  async function variableOf(app: string, token: string): Promise<string> {
+    const { body } = await platform.api("GET", `/v1/apps/${app}/variables`, { token });
+    const found = pickList(body, "variables").find((each) => pick(each, "name") === "MODE");
+    return pickText(found, "id");
+  }
+
   async function login(identifier: string, password: string): Promise<Response> {
     return await fetch(`${platform.url}/v1/tokens`, {
       method: "POST",
@@ -291,6 +342,20 @@ describe("two users of a platform", () => {
     return await platform.run(argv, { environment, ...(input === undefined ? {} : { input }) });
   }
 });
+
+/** What a stream tells, as `topic of app`, until it tells this. */
+async function heardUntil(stream: EventStream, wanted: string): Promise<ReadonlySet<string>> {
+  const heard = new Set<string>();
+  while (!heard.has(wanted)) {
+    const event = await stream.next();
+    assert.ok(event !== undefined, `the stream ended before ${wanted}`);
+    if (event.type === "beat") continue;
+    for (const change of pickList(event.data, "changes"))
+      for (const topic of pickList(change, "topics"))
+        heard.add(`${String(topic)} of ${String(pick(change, "app_name"))}`);
+  }
+  return heard;
+}
 
 /** The same length, another first character. */
 function changed(text: string): string {

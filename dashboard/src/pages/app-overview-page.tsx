@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
+import { usePace } from "../api/live.tsx";
 import { query } from "../api/queries.ts";
 import { Block, Empty } from "../ui/block.tsx";
 import { Loaded } from "../ui/loaded.tsx";
@@ -8,10 +9,11 @@ import { AddonList, addonsInterval } from "./addon-list.tsx";
 const route = getRouteApi("/signed-in/apps/$app");
 
 export function AppOverviewPage() {
+  const pace = usePace();
   const params = route.useParams();
   const addons = useQuery({
     ...query("listAddons", { path: params }),
-    refetchInterval: (current) => addonsInterval(current.state.data?.addons),
+    refetchInterval: (current) => pace(addonsInterval(current.state.data?.addons)),
   });
   return (
     <div className="stack">

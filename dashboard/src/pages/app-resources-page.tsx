@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Addon } from "../../generated/api.ts";
+import { usePace } from "../api/live.tsx";
 import { query, useCall } from "../api/queries.ts";
 import { Block, Empty } from "../ui/block.tsx";
 import { ConfirmName } from "../ui/confirm-name.tsx";
@@ -13,13 +14,14 @@ import { AddonList, addonsInterval } from "./addon-list.tsx";
 const route = getRouteApi("/signed-in/apps/$app/resources");
 
 export function AppResourcesPage() {
+  const pace = usePace();
   const params = route.useParams();
   const { add } = route.useSearch();
   const navigate = route.useNavigate();
   const [removing, setRemoving] = useState<Addon | null>(null);
   const addons = useQuery({
     ...query("listAddons", { path: params }),
-    refetchInterval: (current) => addonsInterval(current.state.data?.addons),
+    refetchInterval: (current) => pace(addonsInterval(current.state.data?.addons)),
   });
   const addLink = (
     <Link to="/apps/$app/resources" params={params} search={{ add: true }} className="button primary">

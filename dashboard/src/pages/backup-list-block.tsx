@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import type { Backup } from "../../generated/api.ts";
+import { usePace } from "../api/live.tsx";
 import { query, useCall } from "../api/queries.ts";
 import { Block, Empty } from "../ui/block.tsx";
 import { Loaded } from "../ui/loaded.tsx";
@@ -16,10 +17,11 @@ const BUSY_INTERVAL_MS = 700;
 const IDLE_INTERVAL_MS = 10_000;
 
 export function BackupListBlock({ addon }: { addon: string }) {
+  const pace = usePace();
   const backups = useQuery({
     ...query("listBackups", { path: { addon } }),
     refetchInterval: (current) =>
-      current.state.data?.database_backups.some(isOpen) === true ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS,
+      pace(current.state.data?.database_backups.some(isOpen) === true ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS),
   });
   const create = useCall("createBackup");
   const trigger = (

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { RecoveryWindow } from "../../generated/api.ts";
+import { usePace } from "../api/live.tsx";
 import { query } from "../api/queries.ts";
 import { Block, Empty } from "../ui/block.tsx";
 import { Facts } from "../ui/facts.tsx";
@@ -15,12 +16,13 @@ const route = getRouteApi("/signed-in/apps/$app/databases/$addon/backups/continu
 const WINDOW_INTERVAL_MS = 2000;
 
 export function ContinuousBackupsPage() {
+  const pace = usePace();
   const params = route.useParams();
   const { restore } = route.useSearch();
   const navigate = route.useNavigate();
   const recovery = useQuery({
     ...query("showRecoveryWindow", { path: { addon: params.addon } }),
-    refetchInterval: WINDOW_INTERVAL_MS,
+    refetchInterval: pace(WINDOW_INTERVAL_MS),
   });
   const range = recovery.data?.recovery_window;
   const start = range !== undefined && range.earliest_recoverable_at !== null && (

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, Outlet } from "@tanstack/react-router";
 import type { Database } from "../../generated/api.ts";
+import { usePace } from "../api/live.tsx";
 import { query } from "../api/queries.ts";
 import { Badge, type Tone } from "../ui/badge.tsx";
 import { Loaded } from "../ui/loaded.tsx";
@@ -14,10 +15,11 @@ const STATUS_INTERVAL_MS = 5000;
 
 /** Title, status and tabs of a database, around each of its pages. */
 export function DatabaseFrame() {
+  const pace = usePace();
   const params = route.useParams();
   const reply = useQuery({
     ...query("showDatabase", { path: { addon: params.addon } }),
-    refetchInterval: STATUS_INTERVAL_MS,
+    refetchInterval: pace(STATUS_INTERVAL_MS),
   });
   const database = reply.data?.database;
   return (
@@ -56,7 +58,8 @@ export function DatabaseFrame() {
 
 /** What is wrong with how it is backed up; nothing while all is well. */
 function Health({ addon }: { addon: string }) {
-  const status = useQuery({ ...query("showStatus", {}), refetchInterval: STATUS_INTERVAL_MS });
+  const pace = usePace();
+  const status = useQuery({ ...query("showStatus", {}), refetchInterval: pace(STATUS_INTERVAL_MS) });
   const health = status.data?.databases.find((database) => database.addon_id === addon);
   if (health === undefined || health.problems.length === 0) return null;
   return (

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import type { Database, RecoveryWindow } from "../../generated/api.ts";
+import { usePace } from "../api/live.tsx";
 import { query } from "../api/queries.ts";
 import { Block } from "../ui/block.tsx";
 import { Command, Secret } from "../ui/copy.tsx";
@@ -35,12 +36,13 @@ export function DatabaseOverviewPage() {
 
 /** What can be brought back, and when that was last made sure of. */
 function HonestNumber({ addon }: { addon: string }) {
+  const pace = usePace();
   const path = { addon };
   const recovery = useQuery({
     ...query("showRecoveryWindow", { path }),
-    refetchInterval: WINDOW_INTERVAL_MS,
+    refetchInterval: pace(WINDOW_INTERVAL_MS),
   });
-  const backups = useQuery({ ...query("listBackups", { path }), refetchInterval: BACKUPS_INTERVAL_MS });
+  const backups = useQuery({ ...query("listBackups", { path }), refetchInterval: pace(BACKUPS_INTERVAL_MS) });
   const periodic = useQuery(query("showPeriodicBackups", { path }));
   const lastGood = backups.data?.database_backups.find(({ status }) => status === "done");
   const next = periodic.data?.periodic_backups;

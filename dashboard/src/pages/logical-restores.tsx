@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Backup, LogicalRestore } from "../../generated/api.ts";
+import { usePace } from "../api/live.tsx";
 import { query, useCall } from "../api/queries.ts";
 import { Badge, type Tone } from "../ui/badge.tsx";
 import { Block } from "../ui/block.tsx";
@@ -84,10 +85,11 @@ const COLUMNS: readonly Column<LogicalRestore>[] = [
 
 /** The restores of this database's backups; nothing before the first. */
 export function LogicalRestoresBlock({ addon }: { addon: string }) {
+  const pace = usePace();
   const reply = useQuery({
     ...query("listLogicalRestores", { path: { addon } }),
     refetchInterval: ({ state }) =>
-      state.data?.logical_restores.some(isOpen) === true ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS,
+      pace(state.data?.logical_restores.some(isOpen) === true ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS),
   });
   const restores = reply.data?.logical_restores ?? [];
   if (restores.length === 0) return null;

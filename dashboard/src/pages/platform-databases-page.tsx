@@ -1,6 +1,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import type { DatabaseStatus } from "../../generated/api.ts";
+import { usePace } from "../api/live.tsx";
 import { query } from "../api/queries.ts";
 import { Badge, type Tone } from "../ui/badge.tsx";
 import { Block, Empty } from "../ui/block.tsx";
@@ -62,10 +63,11 @@ const COLUMNS: readonly Column<DatabaseStatus>[] = [
 
 /** All databases of the platform, worst health first. */
 export function PlatformDatabasesPage() {
+  const pace = usePace();
   const { page = 1 } = route.useSearch();
   const databases = useQuery({
     ...query("listPlatformDatabases", { query: { page } }),
-    refetchInterval: HEALTH_INTERVAL_MS,
+    refetchInterval: pace(HEALTH_INTERVAL_MS),
     placeholderData: keepPreviousData,
   });
   return (

@@ -1,6 +1,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { Operation } from "../../generated/api.ts";
+import { usePace } from "../api/live.tsx";
 import { query } from "../api/queries.ts";
 import { Badge, type Tone } from "../ui/badge.tsx";
 import { Block, Empty } from "../ui/block.tsx";
@@ -47,10 +48,11 @@ const COLUMNS: readonly Column<Operation>[] = [
 
 /** The platform's long work. */
 export function PlatformQueuePage() {
+  const pace = usePace();
   const { page = 1, state = "open" } = route.useSearch();
   const operations = useQuery({
     ...query("listPlatformOperations", { query: { page, state } }),
-    refetchInterval: QUEUE_INTERVAL_MS,
+    refetchInterval: pace(QUEUE_INTERVAL_MS),
     placeholderData: keepPreviousData,
   });
   return (

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { PointInTimeOperation } from "../../generated/api.ts";
+import { usePace } from "../api/live.tsx";
 import { query, useCall } from "../api/queries.ts";
 import { Badge, type Tone } from "../ui/badge.tsx";
 import { Block } from "../ui/block.tsx";
@@ -24,10 +25,11 @@ const TONES: Readonly<Record<PointInTimeOperation["status"], Tone>> = {
 
 /** The restores of a database: the one under way by its steps, the last one with its undo, and all of them. Nothing before the first. */
 export function RestoreHistory({ addon }: { addon: string }) {
+  const pace = usePace();
   const reply = useQuery({
     ...query("listDatabaseOperations", { path: { addon } }),
     refetchInterval: ({ state }) =>
-      state.data?.operations.some(isOpen) === true ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS,
+      pace(state.data?.operations.some(isOpen) === true ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS),
   });
   const operations = reply.data?.operations ?? [];
   const [newest] = operations;

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import type { PointInTimePlan } from "../../generated/api.ts";
+import { usePace } from "../api/live.tsx";
 import { query, useCall } from "../api/queries.ts";
 import { Facts } from "../ui/facts.tsx";
 import { Check } from "../ui/field.tsx";
@@ -23,10 +24,11 @@ interface RestorePlanProps {
 
 /** The plan in words, the box to tick, and the button that begins. */
 export function RestorePlan({ addon, at, operation, onBack, onClose }: RestorePlanProps) {
+  const pace = usePace();
   const reply = useQuery({
     ...query("showDatabaseOperation", { path: { addon, operation } }),
     refetchInterval: ({ state }) =>
-      state.data !== undefined && !isOpen(state.data.operation) ? false : PLAN_INTERVAL_MS,
+      state.data !== undefined && !isOpen(state.data.operation) ? false : pace(PLAN_INTERVAL_MS),
   });
   const planned = reply.data?.operation;
   return (
