@@ -66,6 +66,8 @@ export interface Database {
   readonly status_reason: string | null;
   readonly type_name: string;
   readonly readable_version: string | null;
+  /** Bytes; null until its server was asked. */
+  readonly size: number | null;
   readonly features: readonly { readonly name: string; readonly status: string }[];
   readonly maintenance_window: {
     readonly weekday_utc: number;
@@ -235,6 +237,7 @@ const database: Decoder<Database> = record<Database>({
   status_reason: nullable(text),
   type_name: text,
   readable_version: nullable(text),
+  size: nullable(number),
   features: list(record<{ name: string; status: string }>({ name: text, status: text })),
   maintenance_window: nullable(
     record<{ weekday_utc: number; starting_hour_utc: number; duration_in_hour: number }>({

@@ -20,9 +20,9 @@ export async function removeContinuousBackups(
   await removePhysicalBackups(repository.store, addonId, { signal });
 }
 
-/** Removes the index of what `removeContinuousBackups` removed. */
+/** Removes the index of what `removeContinuousBackups` removed, and how it went. */
 export async function forgetContinuousBackups(db: Kysely<ControlSchema>, addonId: AddonId): Promise<void> {
-  for (const table of ["base_backups", "wal_gaps", "wal_streams", "lineages"] as const) {
+  for (const table of ["base_backups", "wal_gaps", "wal_streams", "lineages", "database_samples"] as const) {
     await db.deleteFrom(table).where("addon_id", "=", addonId).execute();
   }
 }

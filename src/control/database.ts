@@ -17,6 +17,7 @@ import * as notifiers from "./migrations/0011-notifiers.ts";
 import * as health from "./migrations/0012-health.ts";
 import * as operationTotals from "./migrations/0013-operation-totals.ts";
 import * as changes from "./migrations/0014-changes.ts";
+import * as samples from "./migrations/0015-samples.ts";
 import type { ControlSchema } from "./schema.ts";
 
 /** Connections of one process for all but the queue, which has its own. */
@@ -41,6 +42,7 @@ const MIGRATIONS: Record<string, Migration> = {
   "0012-health": health,
   "0013-operation-totals": operationTotals,
   "0014-changes": changes,
+  "0015-samples": samples,
 };
 
 /** Where the control database is: the private one by its socket, or the URI that the operator gave. Both `pg` and the queue take it. */

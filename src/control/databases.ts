@@ -3,6 +3,7 @@ import { planNamed } from "./addons.ts";
 import { configureBackups, readPeriodicBackups } from "./backup-schedule.ts";
 import type { ControlContext } from "./context.ts";
 import { readFeatures } from "./database-features.ts";
+import { readSamples } from "./database-samples.ts";
 import { recordDatabaseEvent } from "./events.ts";
 import { authenticateDatabaseCaller } from "./identity.ts";
 import type { JwtKey } from "./jwt.ts";
@@ -24,6 +25,10 @@ export function createDatabaseService(context: ControlContext & { readonly jwtKe
     async periodicBackups(caller, word) {
       return await readPeriodicBackups(context, await findAddonOfCaller(db, caller, word, "read"));
     },
+    async samples(caller, word) {
+      const addon = await findAddonOfCaller(db, caller, word, "read");
+      return await readSamples(db, addon.id, context.clock.now());
+    },
     async recoveryWindow(caller, word) {
       const addon = await findAddonOfCaller(db, caller, word, "read");
       return await readRecoveryWindow(db, addon.id);
@@ -44,8 +49,14 @@ async function showDatabase(context: ControlContext, caller: DatabaseCaller, wor
     .where("kind", "not in", ["pitr_plan", "pitr_swap"])
     .orderBy("id", "desc")
     .executeTakeFirst();
+  const health = await db
+    .selectFrom("database_health")
+    .select("size_bytes")
+    .where("addon_id", "=", addon.id)
+    .executeTakeFirst();
   return {
     ...databaseOf(addon, context),
+    sizeBytes: health?.size_bytes ?? null,
     features: await readFeatures(db, addon.id),
     maintenanceWindow: await readMaintenanceWindow(db, addon.id),
     currentOperationId: operation?.id ?? null,
@@ -75,7 +86,7 @@ async function protectDatabase(
 function databaseOf(
   addon: AddonFacts,
   { hostNameOf, plans }: ControlContext,
-): Omit<Database, "features" | "maintenanceWindow" | "currentOperationId"> {
+): Omit<Database, "sizeBytes" | "features" | "maintenanceWindow" | "currentOperationId"> {
   return {
     addonId: addon.id,
     resourceId: addon.resource_id,

@@ -57,6 +57,7 @@ export interface HealthRow {
   readonly retainedWalBytes: number | null;
   readonly walStatus: string | null;
   readonly askedAt: Date | null;
+  readonly sizeBytes: number | null;
 }
 
 /**
@@ -81,7 +82,8 @@ export async function readHealthRows(db: Db, addonIds: readonly string[] | null)
       health.periodic_overdue_since as "periodicOverdueSince",
       health.base_backup_overdue_since as "baseBackupOverdueSince",
       health.server_lsn::text as "serverLsn", health.retained_wal_bytes as "retainedWalBytes",
-      health.wal_status as "walStatus", health.asked_at as "askedAt"
+      health.wal_status as "walStatus", health.asked_at as "askedAt",
+      health.size_bytes as "sizeBytes"
     from addons
     join apps on apps.id = addons.app_id
     join users on users.id = apps.owner_id

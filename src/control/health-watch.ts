@@ -2,6 +2,7 @@ import { type Kysely, sql } from "kysely";
 import { asTidemarkError } from "../core/errors.ts";
 import { repeat } from "../core/repeat.ts";
 import type { ControlContext } from "./context.ts";
+import { noteSample } from "./database-samples.ts";
 import { type EventAddon, recordDatabaseEvent } from "./events.ts";
 import { type HealthJudgement, type HealthRow, judgeHealth, readHealthRows } from "./health-facts.ts";
 import type { ControlSchema } from "./schema.ts";
@@ -53,6 +54,8 @@ export async function checkHealth({ database, clock, plans }: WatchContext): Pro
       const judgement = judgeHealth(row, plans, now);
       await noteContinuous(db, { row, judgement, now });
       await noteOverdue(db, { row, judgement, now });
+      const { lagMs } = judgement.continuous;
+      await noteSample(db, { addonId: row.addonId, at: now, lagMs, sizeBytes: row.sizeBytes });
     } catch (thrown) {
       failures.push(thrown);
     }

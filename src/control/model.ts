@@ -92,6 +92,8 @@ export interface Database {
   readonly plan: Plan;
   /** `15.18`; null before the first start. */
   readonly version: string | null;
+  /** Bytes of its data, as its server last said; null until it was asked. */
+  readonly sizeBytes: number | null;
   readonly hostname: string;
   readonly port: number | null;
   readonly createdAt: Date;
@@ -105,6 +107,16 @@ export interface Database {
     readonly durationHours: number;
   };
   readonly currentOperationId: ObjectId | null;
+}
+
+/** How a database did for some minutes. Null for what wasn't known. */
+export interface DatabaseSample {
+  /** Where they begin. */
+  readonly at: Date;
+  /** The largest in them. */
+  readonly lagMs: number | null;
+  /** The last in them. */
+  readonly sizeBytes: number | null;
 }
 
 /** The daily logical backup of a database. */
@@ -167,6 +179,20 @@ export interface RecoveryBranch {
   readonly latestRecoverableAt: PreciseInstant | null;
 }
 
+/** A stored base backup: what a restore begins with. */
+export interface StoredBaseBackup {
+  readonly id: string;
+  /** The branch that it was taken of, and its timeline there. */
+  readonly branchId: string;
+  readonly timeline: number;
+  readonly startedAt: PreciseInstant;
+  /** From here on it makes moments restorable. */
+  readonly finishedAt: PreciseInstant;
+  /** Of the data folder, and of what is stored of it. */
+  readonly dataBytes: number;
+  readonly storedBytes: number;
+}
+
 /** What can be restored: every moment from the earliest to the latest, holes excepted. */
 export interface RecoveryWindow {
   /** Null until the first base backup is done. */
@@ -179,6 +205,8 @@ export interface RecoveryWindow {
   /** What the receiver of the log does now; null before it first ran. */
   readonly stream: { readonly state: string; readonly reason: string | null; readonly storedLsn: string | null } | null;
   readonly baseBackups: number;
+  /** The newest of them, newest first. */
+  readonly newestBaseBackups: readonly StoredBaseBackup[];
   /** What gives way when continuous backups stall for long: the log that isn't stored yet, or the database. */
   readonly protects: "database" | "chain";
 }

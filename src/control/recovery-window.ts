@@ -6,6 +6,9 @@ import type { ControlSchema } from "./schema.ts";
 
 type Db = Kysely<ControlSchema>;
 
+/** There is about one a day in a window of days; holes add some. A reply stays small whatever happens. */
+const BASE_BACKUPS_SHOWN_MAX = 100;
+
 /** The recovery window of one database, from the index of the repository and what the receiver of its log last said. */
 export async function readRecoveryWindow(db: Db, addonId: AddonId): Promise<RecoveryWindow> {
   const stream = await db
@@ -40,8 +43,24 @@ export async function readRecoveryWindow(db: Db, addonId: AddonId): Promise<Reco
     stream:
       stream === undefined ? null : { state: stream.state, reason: stream.state_reason, storedLsn: stream.stored_lsn },
     baseBackups: count,
+    newestBaseBackups: await readNewestBaseBackups(db, addonId),
     protects,
   };
+}
+
+async function readNewestBaseBackups(db: Db, addonId: AddonId): Promise<RecoveryWindow["newestBaseBackups"]> {
+  return await db
+    .selectFrom("base_backups")
+    .select(["id", "lineage as branchId", "timeline", "data_bytes as dataBytes", "stored_bytes as storedBytes"])
+    .select([
+      // Neither column is ever null.
+      precise("started_at").$notNull().as("startedAt"),
+      precise("finished_at").$notNull().as("finishedAt"),
+    ])
+    .where("addon_id", "=", addonId)
+    .orderBy("finished_at", "desc")
+    .limit(BASE_BACKUPS_SHOWN_MAX)
+    .execute();
 }
 
 /** A hole ends where the first base backup after it was done. */

@@ -8,6 +8,7 @@ import { openPhysicalArchive, type PhysicalArchive } from "../repository/physica
 import type { Repository } from "../repository/repository.ts";
 import { expireLogicalBackups } from "./backup-retention.ts";
 import type { ControlContext } from "./context.ts";
+import { forgetOldSamples } from "./database-samples.ts";
 import { forgetOldEvents } from "./events.ts";
 import { expireContinuousBackups } from "./continuous-retention.ts";
 import type { AddonTable, DatabaseTable } from "./schema.ts";
@@ -53,7 +54,9 @@ export class RepositoryUpkeep {
 
   async #keepIfDue(): Promise<void> {
     if (!(await this.#claim())) return;
-    await forgetOldEvents(this.#context.database.db, this.#context.clock.now());
+    const { database, clock } = this.#context;
+    await forgetOldEvents(database.db, clock.now());
+    await forgetOldSamples(database.db, clock.now());
     await keepRepository(this.#context, this.#repository, this.#closing.signal);
   }
 

@@ -33,6 +33,7 @@ export interface ControlSchema {
   app_variables: AppVariableTable;
   events: EventTable;
   database_health: DatabaseHealthTable;
+  database_samples: DatabaseSampleTable;
   operation_totals: OperationTotalTable;
   kept_data_folders: KeptDataFolderTable;
   timelines: TimelineTable;
@@ -351,8 +352,18 @@ interface DatabaseHealthTable {
   retained_wal_bytes: Generated<number | null>;
   wal_status: Generated<string | null>;
   asked_at: Generated<Date | null>;
+  size_bytes: Generated<number | null>;
   /** Why it gave no answer since. */
   unanswered_because: Generated<string | null>;
+}
+
+/** What the checks of some minutes found together: the largest lag, the last size. Null for what wasn't known. */
+interface DatabaseSampleTable {
+  addon_id: AddonId;
+  /** Where the minutes begin. */
+  at: Date;
+  lag_ms: number | null;
+  size_bytes: number | null;
 }
 
 /** What happened. Rows are added by `recordEvent` alone, and never changed but for `routed_at`. */

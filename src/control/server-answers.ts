@@ -3,7 +3,7 @@ import { asTidemarkError } from "../core/errors.ts";
 import type { AddonId } from "../core/ids.ts";
 import { repeat } from "../core/repeat.ts";
 import { REPLICATION_SLOT } from "../instances/managed-database.ts";
-import { REPLICATION_ROLE } from "../instances/managed-roles.ts";
+import { BACKUP_ROLE } from "../instances/managed-roles.ts";
 import { clientConfig } from "../postgres/connection.ts";
 import { type ControlContext, unwrapText } from "./context.ts";
 
@@ -19,7 +19,8 @@ const QUESTION = `select
     slot.wal_status as "walStatus",
     pg_wal_lsn_diff(
       case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end, slot.restart_lsn
-    )::float8 as "retainedBytes"
+    )::float8 as "retainedBytes",
+    (select sum(pg_database_size(oid))::float8 from pg_database where not datistemplate and datname <> 'postgres') as "sizeBytes"
   from (select) as one left join pg_replication_slots as slot on slot.slot_name = $1`;
 
 type AskingContext = Pick<ControlContext, "database" | "clock" | "logger" | "hostId">;
@@ -28,8 +29,8 @@ type AskingContext = Pick<ControlContext, "database" | "clock" | "logger" | "hos
 export type ServerAddress = (addonId: AddonId) => Promise<ClientConfig>;
 
 /**
- * Asks every running server of this machine, once a minute, how far its write-ahead log has come and how much of it the replication slot holds back: what the
- * receiver of that log says of itself is compared with it.
+ * Asks every running server of this machine, once a minute, how far its write-ahead log has come, how much of it the replication slot holds back, and how large its
+ * data is. What the receiver of the log says of itself is compared with the first.
  */
 export class ServerAnswers {
   readonly #closing = new AbortController();
@@ -52,20 +53,20 @@ export class ServerAnswers {
   }
 }
 
-/** The address of a managed database's server on this machine, by its socket, as the role that may see the slot. */
+/** The address of a managed database's server on this machine, by its socket, as the role that may ask for the size of any database. */
 export function socketAddress({ database, secrets }: ControlContext, socketFolder: string): ServerAddress {
   return async (addonId) => {
     const row = await database.db
       .selectFrom("databases")
-      .select(["port", "wrapped_replication_password"])
+      .select(["port", "wrapped_backup_password"])
       .where("addon_id", "=", addonId)
       .executeTakeFirstOrThrow();
-    const what = `replication password of ${addonId}`;
-    const password = await unwrapText(secrets, row.wrapped_replication_password, what);
+    const what = `backup password of ${addonId}`;
+    const password = await unwrapText(secrets, row.wrapped_backup_password, what);
     return clientConfig({
       host: socketFolder,
       port: row.port ?? 0,
-      user: REPLICATION_ROLE,
+      user: BACKUP_ROLE,
       password,
       database: "postgres",
     });
@@ -104,6 +105,7 @@ async function askAndStore(
           server_lsn: answer.lsn,
           retained_wal_bytes: answer.retainedBytes,
           wal_status: answer.walStatus,
+          size_bytes: answer.sizeBytes,
           asked_at: askedAt,
           unanswered_because: null,
         };
@@ -118,6 +120,8 @@ interface ServerAnswer {
   readonly lsn: string;
   readonly walStatus: string | null;
   readonly retainedBytes: number | null;
+  /** Of all databases but PostgreSQL's own; null where there is none. */
+  readonly sizeBytes: number | null;
 }
 
 async function ask(address: ClientConfig): Promise<ServerAnswer> {

@@ -27,6 +27,7 @@ import type {
   Backup,
   Database,
   DatabaseCaller,
+  DatabaseSample,
   PeriodicBackups,
   Plan,
   Principal,
@@ -145,6 +146,8 @@ export interface DatabaseService {
   ): Promise<Database>;
   /** The daily logical backup: its next runs, and what delays one that is due. */
   periodicBackups(caller: DatabaseCaller, addon: string): Promise<PeriodicBackups>;
+  /** How its lag and size went: oldest first, one for some minutes, of the last days. */
+  samples(caller: DatabaseCaller, addon: string): Promise<DatabaseSample[]>;
   /** What can be restored by continuous backups. */
   recoveryWindow(caller: DatabaseCaller, addon: string): Promise<RecoveryWindow>;
   /** Chooses what gives way when continuous backups stall for long; the server takes it up at once. */

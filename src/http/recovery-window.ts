@@ -34,6 +34,21 @@ const RecoveryWindowJson = z
       .nullable()
       .openapi({ description: "What the receiver of the write-ahead log does now" }),
     base_backups: z.int(),
+    newest_base_backups: z
+      .array(
+        z.object({
+          id: z.string(),
+          branch_id: z.string(),
+          timeline: z.int(),
+          started_at: z.string().openapi({ format: "date-time" }),
+          finished_at: z
+            .string()
+            .openapi({ format: "date-time", description: "From here on it makes moments restorable" }),
+          data_size: z.int().openapi({ description: "Bytes of the data folder" }),
+          stored_size: z.int().openapi({ description: "Bytes that are stored of it" }),
+        }),
+      )
+      .openapi({ description: "Newest first; of many, the newest hundred" }),
     protects: z.enum(["database", "chain"]).openapi({
       description:
         "What is kept safe when backups stall for long: the database (log may be lost) or the chain (the disk may fill)",
@@ -101,6 +116,15 @@ function viewRecoveryWindow(window: RecoveryWindow): z.infer<typeof RecoveryWind
         ? null
         : { state: window.stream.state, reason: window.stream.reason, stored_lsn: window.stream.storedLsn },
     base_backups: window.baseBackups,
+    newest_base_backups: window.newestBaseBackups.map((base) => ({
+      id: base.id,
+      branch_id: base.branchId,
+      timeline: base.timeline,
+      started_at: base.startedAt,
+      finished_at: base.finishedAt,
+      data_size: base.dataBytes,
+      stored_size: base.storedBytes,
+    })),
     protects: window.protects,
   };
 }

@@ -12,6 +12,7 @@ import type { FaceEnv, Router } from "./context.ts";
 import { registerDatabaseFeatures } from "./database-features.ts";
 import { registerDatabases } from "./databases.ts";
 import { registerDatabaseLogs } from "./database-logs.ts";
+import { registerDatabaseSamples } from "./database-samples.ts";
 import { registerDatabaseUsers } from "./database-users.ts";
 import { registerDownloads } from "./downloads.ts";
 import { registerEvents } from "./events.ts";
@@ -67,6 +68,7 @@ export function registerRoutes(router: Router): void {
   registerStatus(router);
   registerPlatform(router);
   registerDatabases(router);
+  registerDatabaseSamples(router);
   registerRecoveryWindow(router);
   registerDatabaseFeatures(router);
   registerDatabaseLogs(router);

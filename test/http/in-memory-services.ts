@@ -85,6 +85,7 @@ const database: Database = {
   statusReason: null,
   plan,
   version: "15.18",
+  sizeBytes: 7_654_321,
   hostname: "127.0.0.1",
   port: 15_432,
   createdAt: AT,
@@ -357,6 +358,13 @@ const databases: Services["databases"] = {
     const nextRuns = [new Date("2026-11-23T04:12:05.000Z"), new Date("2026-11-24T04:12:05.000Z")];
     return { ...database.periodicBackups, nextRuns, waitsBecause: null };
   },
+  samples: async (_caller, id) => {
+    knownAddon(id);
+    return [
+      { at: AT, lagMs: 1500, sizeBytes: 7_654_321 },
+      { at: new Date(AT.getTime() + 600_000), lagMs: null, sizeBytes: null },
+    ];
+  },
   recoveryWindow: async (_caller, id) => {
     knownAddon(id);
     return {
@@ -366,6 +374,17 @@ const databases: Services["databases"] = {
       branches: [],
       stream: { state: "streaming", reason: null, storedLsn: "0/3000000" },
       baseBackups: 2,
+      newestBaseBackups: [
+        {
+          id: "01a203e901dec1593957a297",
+          branchId: "01a203e8fa3f3e991e1aecbe",
+          timeline: 1,
+          startedAt: "2026-03-01T00:59:58.000000Z",
+          finishedAt: "2026-03-01T01:00:00.000001Z",
+          dataBytes: 30_000_000,
+          storedBytes: 4_000_000,
+        },
+      ],
       protects: "database",
     };
   },

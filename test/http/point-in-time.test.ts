@@ -59,3 +59,36 @@ describe("restores in place", () => {
     assert.equal((await send(`${path}/${"0".repeat(24)}`)).status, 404);
   });
 });
+
+describe("what a database was and can be restored to", () => {
+  test("GET pitr/recovery_window lists base backups with the branch that they are of", async () => {
+    const { body } = await send(`${PITR}/recovery_window`);
+    assert.deepEqual(pick(body, "recovery_window", "newest_base_backups"), [
+      {
+        id: "01a203e901dec1593957a297",
+        branch_id: "01a203e8fa3f3e991e1aecbe",
+        timeline: 1,
+        started_at: "2026-03-01T00:59:58.000000Z",
+        finished_at: "2026-03-01T01:00:00.000001Z",
+        data_size: 30_000_000,
+        stored_size: 4_000_000,
+      },
+    ]);
+  });
+
+  test("GET samples answers lag in seconds and size in bytes, null where they weren't known", async () => {
+    const { status, body } = await send(`/api/databases/${ADDON_ID}/samples`);
+    assert.deepEqual(
+      [status, body],
+      [
+        200,
+        {
+          samples: [
+            { at: "2026-11-22T14:00:00.123Z", lag_seconds: 1.5, size: 7_654_321 },
+            { at: "2026-11-22T14:10:00.123Z", lag_seconds: null, size: null },
+          ],
+        },
+      ],
+    );
+  });
+});

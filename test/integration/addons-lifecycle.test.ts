@@ -62,6 +62,7 @@ describe("the databases of an app, from their making to their end", () => {
 
   test("addons-info shows what a database is", async () => {
     const shown = await platform.runOk([...ON_APP, "addons-info", second.resourceId]);
+    assert.match(shown, /\| Size +\| (not known yet|\d+(\.\d)? [kMG]B) +\|/);
     for (const row of [
       ["ID", second.addonId],
       ["Resource ID", second.resourceId],

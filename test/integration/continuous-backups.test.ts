@@ -80,6 +80,23 @@ test("the window never goes back when the platform is stopped or killed, and goe
   assert.equal((await readWindow()).baseBackups, 1);
 });
 
+test("a platform that starts asks for the size, and keeps how lag and size go", async () => {
+  const path = `/api/databases/${database.addonId}`;
+  const size = async (): Promise<unknown> => {
+    const { body } = await platform.api("GET", path);
+    return isRecord(body) && isRecord(body["database"]) ? body["database"]["size"] : undefined;
+  };
+  const lags = async (): Promise<unknown[]> => {
+    const { body } = await platform.api("GET", `${path}/samples`);
+    const samples = isRecord(body) && Array.isArray(body["samples"]) ? body["samples"] : [];
+    return samples.map((sample) => (isRecord(sample) ? sample["lag_seconds"] : undefined));
+  };
+  await waitFor(async () => typeof (await size()) === "number", "a size", 90_000);
+  const [row] = await query("select pg_database_size(current_database())::float8 as size");
+  assert.ok(Math.abs(Number(await size()) - Number(row?.["size"])) < 5_000_000, `${String(await size())} bytes`);
+  await waitFor(async () => (await lags()).some((lag) => typeof lag === "number"), "a sample of the lag", 90_000);
+});
+
 test("database-pitr-recovery-window shows the window", async () => {
   const shown = await platform.runOk(["--app", "shop", "--addon", "postgresql", "database-pitr-recovery-window"]);
   assert.match(shown, /\| Earliest recoverable at \| \d{4}-/);

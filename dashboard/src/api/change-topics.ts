@@ -26,7 +26,7 @@ const OPERATIONS_OF: Readonly<Record<Topic, readonly OperationId[]>> = {
     "listPlatformOperations",
   ],
   events: ["listAppEvents", "listAudit"],
-  health: ["showStatus", "showDatabase", "listPlatformDatabases"],
+  health: ["showStatus", "showDatabase", "listDatabaseSamples", "listPlatformDatabases"],
   notifiers: ["listNotifiers"],
   restores: [
     "listLogicalRestores",

@@ -1,13 +1,15 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import type { RecoveryWindow } from "../../generated/api.ts";
+import type { DatabaseStatus, RecoveryWindow } from "../../generated/api.ts";
 import { usePace } from "../api/live.tsx";
 import { query } from "../api/queries.ts";
 import { Block, Empty } from "../ui/block.tsx";
 import { Facts } from "../ui/facts.tsx";
 import { Ago, Instant, useNow } from "../ui/instant.tsx";
 import { Loaded } from "../ui/loaded.tsx";
-import { durationText } from "../ui/size.ts";
+import { durationText, sizeText } from "../ui/size.ts";
+import { Table } from "../ui/table.tsx";
+import { LagBlock } from "./trend-blocks.tsx";
 import { RestoreDialog } from "./restore-dialog.tsx";
 import { RestoreHistory } from "./restore-history.tsx";
 import { WindowTimeline } from "./window-timeline.tsx";
@@ -47,6 +49,7 @@ export function ContinuousBackupsPage() {
               </Empty>
             ) : (
               <WindowFacts
+                addon={params.addon}
                 range={reply.recovery_window}
                 onChoose={(at) => navigate({ search: { restore: true, at: at.toISOString() } })}
               />
@@ -54,6 +57,7 @@ export function ContinuousBackupsPage() {
           }
         </Loaded>
       </Block>
+      <LagBlock addon={params.addon} />
       <RestoreHistory addon={params.addon} />
       {restore === true && range !== undefined && (
         <RestoreDialog addon={params.addon} range={range} onClose={() => navigate({ search: {} })} />
@@ -62,10 +66,16 @@ export function ContinuousBackupsPage() {
   );
 }
 
-function WindowFacts({ range, onChoose }: { range: RecoveryWindow; onChoose: (at: Date) => void }) {
+function WindowFacts(props: { addon: string; range: RecoveryWindow; onChoose: (at: Date) => void }) {
+  const { range, onChoose } = props;
+  // As the database's frame asks for it.
+  const status = useQuery(query("showStatus", {}));
+  const now = useNow();
+  const health = status.data?.databases.find((database) => database.addon_id === props.addon);
+  const lagMs = lagOf(health, now - status.dataUpdatedAt);
   return (
     <>
-      <WindowTimeline range={range} onChoose={onChoose} />
+      <WindowTimeline range={range} lagMs={lagMs} onChoose={onChoose} />
       <p className="muted small">
         Click the line to choose a moment, or choose it by date and time with the button above.
       </p>
@@ -78,20 +88,53 @@ function WindowFacts({ range, onChoose }: { range: RecoveryWindow; onChoose: (at
               <Instant at={range.latest_recoverable_at} />
             </>,
           ],
-          ["Lag now", <Lag at={range.latest_recoverable_at} />],
+          ["Lag now", lagText(health, lagMs)],
           ["Base backups", String(range.base_backups)],
           ["Branches", range.branches.length > 1 ? `${range.branches.length}, each made by a restore` : undefined],
           ["Receiver of the log", streamText(range)],
         ]}
       />
+      <BaseBackupList range={range} />
     </>
   );
 }
 
-/** How far the newest stored change lies behind the clock. */
-function Lag({ at }: { at: string | null }) {
-  const now = useNow();
-  return at === null ? "unknown" : durationText(now - Date.parse(at));
+/** How far the newest restorable moment is behind. A server that has written nothing since is not behind, however old its last change is. */
+function lagOf(health: DatabaseStatus | undefined, ageMs: number): number | null {
+  const lag = health?.restorable?.lag_seconds ?? null;
+  return lag === null ? null : lag * 1000 + Math.max(0, ageMs);
+}
+
+function lagText(health: DatabaseStatus | undefined, lagMs: number | null): string {
+  if (lagMs !== null) return durationText(lagMs);
+  return health?.status === "stopped" ? "none: the database is stopped, and writes nothing" : "not known yet";
+}
+
+/** The marks on the line, for whoever reads rather than looks. */
+function BaseBackupList({ range }: { range: RecoveryWindow }) {
+  const live = range.branches.find((branch) => branch.is_live);
+  return (
+    <details>
+      <summary>Base backups, newest first</summary>
+      <Table
+        label="Base backups, newest first"
+        columns={[
+          { title: "Done", cell: ({ finished_at: at }) => <Instant at={at} /> },
+          {
+            title: "Branch",
+            cell: ({ branch_id: id, timeline }) =>
+              id === live?.id && (live.timeline === null || live.timeline === timeline)
+                ? "the one that goes on"
+                : `timeline ${timeline}`,
+          },
+          { title: "Data", kind: "number", cell: ({ data_size: bytes }) => sizeText(bytes) },
+          { title: "Stored", kind: "number", cell: ({ stored_size: bytes }) => sizeText(bytes) },
+        ]}
+        rows={range.newest_base_backups}
+        keyOf={({ id }) => id}
+      />
+    </details>
+  );
 }
 
 function streamText({ stream }: RecoveryWindow): string {

@@ -9,6 +9,7 @@ import { Facts } from "../ui/facts.tsx";
 import { Ago, Instant } from "../ui/instant.tsx";
 import { Loaded } from "../ui/loaded.tsx";
 import { sizeText } from "../ui/size.ts";
+import { SizeBlock } from "./trend-blocks.tsx";
 
 const route = getRouteApi("/signed-in/apps/$app/databases/$addon");
 
@@ -30,6 +31,7 @@ export function DatabaseOverviewPage() {
           </div>
         )}
       </Loaded>
+      <SizeBlock addon={addon} />
     </>
   );
 }
@@ -98,6 +100,7 @@ function DatabaseFacts({ database }: { database: Database }) {
       <Facts
         rows={[
           ["Plan", database.plan],
+          ["Size", database.size === null ? "not known yet" : sizeText(database.size)],
           ["PostgreSQL", database.readable_version ?? "not started yet"],
           [
             "Address",

@@ -4,6 +4,7 @@ import { isJsonObject } from "../decode.ts";
 import { formatMaintenanceWindow } from "../maintenance-text.ts";
 import { addonReply, databaseReply } from "../replies.ts";
 import type { Database } from "../replies.ts";
+import { formatSizeSi } from "../size-text.ts";
 import { renderFacts } from "../table.ts";
 import { route } from "../transport.ts";
 
@@ -30,6 +31,7 @@ export const addonsInfo: CommandSpec = {
         ["Status", database.status],
         ["Database Type", database.type_name],
         ["Version", database.readable_version ?? "not known yet"],
+        ["Size", database.size === null ? "not known yet" : formatSizeSi(database.size)],
         ["Force TLS", featureStatus(database, "force-ssl")],
         ["Internet Accessibility", featureStatus(database, "publicly-available")],
         [

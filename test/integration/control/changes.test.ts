@@ -24,6 +24,7 @@ const DEADLINE_MS = 30_000;
 /** Tables of whose rows nobody is told, and why. */
 const SILENT: Readonly<Record<string, string>> = {
   browser_sessions: "only their end is announced, which ends streams",
+  database_samples: "are taken of the health, whose changes are announced",
   kept_data_folders: "change with the timelines of the restore that left them",
   kysely_migration: "not ours",
   kysely_migration_lock: "not ours",

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { forgetContinuousBackups } from "../../../src/control/continuous-removal.ts";
+import { forgetOldSamples, noteSample, readSamples } from "../../../src/control/database-samples.ts";
 import { createEventService } from "../../../src/control/event-pages.ts";
 import { createHealthService } from "../../../src/control/health-reports.ts";
 import { checkHealth } from "../../../src/control/health-watch.ts";
@@ -60,6 +62,7 @@ test("continuous backups that stall are delayed, then stale, then healthy again:
     // Two at once: one of them tells.
     await Promise.all([checkHealth(context), checkHealth(context)]);
   };
+  await managed.query("create database shop");
   await managed.query("create table item (id integer)");
   await untilStored(receiver, managed);
   await addBaseBackup(addonId, receiver.status.lineage ?? "");
@@ -99,7 +102,32 @@ test("continuous backups that stall are delayed, then stale, then healthy again:
   });
   await beat();
   assert.equal((await typesOf(app)).length, 3);
+  const samples = await readSamples(db, addonId, clock.now());
+  assert.ok(samples.every(({ sizeBytes }) => (sizeBytes ?? 0) > 0));
+  assert.ok(Math.max(...samples.map(({ lagMs }) => lagMs ?? 0)) > 60 * MINUTE_MS, "the stall is in the samples");
   assert.equal((await statusOf(app))[0]?.isRestorable, true);
+});
+
+test("samples keep the largest lag and the last size of ten minutes, for seven days", async () => {
+  const addonId = await addDatabase("sampled");
+  const at = (minutes: number): Date => new Date(Date.parse("2026-03-01T10:00:00Z") + minutes * MINUTE_MS);
+  const seen = [
+    { at: at(1), lagMs: 500, sizeBytes: 10 },
+    { at: at(4), lagMs: 2000, sizeBytes: 20 },
+    { at: at(9), lagMs: null, sizeBytes: 30 },
+    { at: at(10), lagMs: 100, sizeBytes: null },
+    { at: at(31), lagMs: null, sizeBytes: null },
+  ];
+  for (const each of seen) await noteSample(db, { addonId, ...each });
+  const kept = [
+    { at: at(0), lagMs: 2000, sizeBytes: 30 },
+    { at: at(10), lagMs: 100, sizeBytes: null },
+  ];
+  assert.deepEqual(await readSamples(db, addonId, at(20)), kept);
+  await forgetOldSamples(db, at(7 * 24 * 60 + 5));
+  assert.deepEqual(await readSamples(db, addonId, at(20)), kept.slice(1));
+  await forgetContinuousBackups(db, addonId);
+  assert.deepEqual(await readSamples(db, addonId, at(20)), []);
 });
 
 test("a database that never gets its first base backup is stale, and the missing base backup is told once", async () => {
