@@ -76,6 +76,10 @@ const appResources = createRoute({
 const appEnvironment = createRoute({
   getParentRoute: () => app,
   path: "/environment",
+  validateSearch: (search: Record<string, unknown>): { add?: true; change?: string } => ({
+    ...(search["add"] === undefined ? {} : { add: true }),
+    ...textSearch(search, "change"),
+  }),
   component: lazyRouteComponent(() => import("./pages/app-environment-page.tsx"), "AppEnvironmentPage"),
 });
 const appActivity = createRoute({
@@ -149,6 +153,13 @@ const platformDatabases = createRoute({
   validateSearch: pageSearch,
   component: lazyRouteComponent(() => import("./pages/platform-databases-page.tsx"), "PlatformDatabasesPage"),
 });
+const platformUsers = createRoute({
+  getParentRoute: () => platform,
+  path: "/users",
+  validateSearch: (search: Record<string, unknown>): { create?: true } =>
+    search["create"] === undefined ? {} : { create: true },
+  component: lazyRouteComponent(() => import("./pages/platform-users-page.tsx"), "PlatformUsersPage"),
+});
 const platformQueue = createRoute({
   getParentRoute: () => platform,
   path: "/queue",
@@ -187,7 +198,7 @@ const tree = root.addChildren([
       databaseSettings,
     ]),
     account,
-    platform.addChildren([platformDatabases, platformQueue, audit]),
+    platform.addChildren([platformDatabases, platformQueue, platformUsers, audit]),
     invitation,
   ]),
 ]);

@@ -45,7 +45,8 @@ export async function readVariables(
   const set: Variable[] = [];
   for (const { id, name, wrapped_value: wrapped } of stored) {
     if (taken.has(name)) continue;
-    set.push({ id, name, value: await unwrapText(context.secrets, wrapped, `variable ${name} of ${row.name}`) });
+    const value = await unwrapText(context.secrets, wrapped, `variable ${name} of ${row.name}`);
+    set.push({ id, name, value, isManaged: false });
   }
   const all = [...ofDatabases, ...set];
   return expandAliases ? followAliases(all) : all;
@@ -108,7 +109,7 @@ async function storeVariables(
         )
         .returning("id")
         .executeTakeFirstOrThrow();
-      variables.push({ id, name, value });
+      variables.push({ id, name, value, isManaged: false });
     }
     const updated = [...wanted.keys()].filter((name) => stored.has(name));
     await recordEdit(context, transaction, { principal, app: row, names: { new_vars: added, updated_vars: updated } });

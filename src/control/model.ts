@@ -134,6 +134,8 @@ export interface Variable {
   readonly id: string;
   readonly name: string;
   readonly value: string;
+  /** Made for a database: it changes and goes with that alone. */
+  readonly isManaged: boolean;
 }
 
 export type BackupStatus = "scheduled" | "running" | "done" | "error";

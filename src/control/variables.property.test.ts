@@ -7,6 +7,7 @@ const variable = fc.record({
   id: fc.constant("id"),
   name: fc.constantFrom("A", "B", "C", "D"),
   value: fc.constantFrom("$A", "$B", "$C", "$D", "$E", "$", "$A ", "one", "two"),
+  isManaged: fc.boolean(),
 });
 const variables = fc.uniqueArray(variable, { selector: ({ name }) => name });
 
@@ -28,7 +29,7 @@ test("followAliases() keeps names, ends in circles, and leaves nothing that lead
 });
 
 test("followAliases() follows a chain to its end, and leaves what leads nowhere", () => {
-  const of = (value: string, name: string) => ({ id: name, name, value });
+  const of = (value: string, name: string) => ({ id: name, name, value, isManaged: false });
   const followed = followAliases([of("$B", "A"), of("$C", "B"), of("end", "C"), of("$NONE", "D"), of("$E", "E")]);
   assert.deepEqual(
     followed.map(({ value }) => value),

@@ -52,6 +52,7 @@ export function variablesOf(sources: readonly VariableSource[]): Variable[] {
       id,
       name,
       value: name === ALIAS ? `$${FIRST_VARIABLE}` : uri,
+      isManaged: true,
     }));
   });
 }

@@ -23,6 +23,8 @@ const openSession = createRoute({
   method: "post",
   path: "/v1/session",
   summary: "Log a browser in; the answer sets its cookie",
+  description:
+    "A 401 with the code `second_factor_required` means that the password is right: send it again with the header X-Authorization-OTP.",
   ...byPassword,
   responses: { 201: answer("Logged in", sessionReply), ...refusals(401, 429) },
 });

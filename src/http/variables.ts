@@ -10,7 +10,12 @@ const LIST_LENGTH_MAX = 1000;
 const VALUE_CHARACTERS_MAX = 65_536;
 
 const VariableJson = z
-  .object({ id: z.string(), name: z.string(), value: z.string() })
+  .object({
+    id: z.string(),
+    name: z.string(),
+    value: z.string(),
+    managed: z.boolean().openapi({ description: "Made for a database: it can be neither changed nor removed" }),
+  })
   .openapi("Variable", { description: "An environment variable of an app" });
 const variableReply = z.object({ variable: VariableJson });
 const variablesReply = z.object({ variables: z.array(VariableJson) });
@@ -134,6 +139,6 @@ export function registerVariables(router: Router): void {
   });
 }
 
-function viewVariable({ id, name, value: text }: Variable): z.infer<typeof VariableJson> {
-  return { id, name, value: text };
+function viewVariable({ id, name, value: text, isManaged }: Variable): z.infer<typeof VariableJson> {
+  return { id, name, value: text, managed: isManaged };
 }

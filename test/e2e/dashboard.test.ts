@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
+import { TOTP } from "otpauth";
 import type { Browser, Locator, Page, Response } from "playwright-core";
 import { findChromium, openBrowser, openVisitor, type Visitor } from "../harness/browser.ts";
 import { collectCleanUps } from "../harness/clean-ups.ts";
@@ -137,6 +138,138 @@ describe("the dashboard", { skip }, () => {
     // A page that comes back into sight doesn't wait for the next time.
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
     await told;
+  test("adds, changes and removes a variable, and leaves a database's alone", async () => {
+    const page = await visit("/");
+    await logIn(page, owner);
+    await page.goto(`/apps/${APP}/environment`);
+    const row = (name: string) => page.getByRole("row").filter({ has: page.getByText(name, { exact: true }) });
+    for (const name of ["SCALINGO_POSTGRESQL_URL", "DATABASE_URL"]) {
+      await row(name).getByText("belongs to its database").waitFor();
+      assert.equal(
+        await row(name)
+          .getByRole("button", { name: /^Remove/ })
+          .count(),
+        0,
+      );
+    }
+    const add = async (name: string, value: string) => {
+      await page.getByRole("link", { name: "Add a variable" }).click();
+      const dialog = page.getByRole("dialog", { name: "Add a variable" });
+      await dialog.getByLabel("Name").fill(name);
+      await dialog.getByLabel("Value").fill(value);
+      await dialog.getByRole("button", { name: "Add", exact: true }).click();
+      return dialog;
+    };
+    const value = `<img src=x onerror="alert(4)">\nsecond line`;
+    const dialog = await add("not a name", value);
+    await dialog.getByText(/^Name must be 1 to 64 letters/).waitFor();
+    await dialog.getByLabel("Name").fill("NOTE");
+    await dialog.getByRole("button", { name: "Add", exact: true }).click();
+    await dialog.waitFor({ state: "detached" });
+    assert.equal(await row("NOTE").getByRole("group", { name: "Value of NOTE" }).innerText(), value);
+    assert.equal(await page.locator("main img").count(), 0);
+    const taken = await add("DATABASE_URL", "x");
+    await taken.getByText(/is a database's, and changes with it alone/).waitFor();
+    await taken.getByRole("button", { name: "Cancel" }).click();
+
+    await page.getByRole("link", { name: "Change NOTE" }).click();
+    await page.reload();
+    const change = page.getByRole("dialog", { name: "Change NOTE" });
+    await change.getByLabel("Value").fill("changed");
+    await change.getByRole("button", { name: "Save" }).click();
+    await change.waitFor({ state: "detached" });
+    assert.equal((await platform.runOk(["--app", APP, "env-get", "NOTE"])).trim(), "changed");
+    await page.getByRole("button", { name: "Remove NOTE" }).click();
+    const question = page.getByRole("dialog", { name: "Remove NOTE" });
+    const remove = question.getByRole("button", { name: "Remove" });
+    assert.equal(await remove.isDisabled(), true);
+    await question.getByLabel("I understand that this can't be undone").check();
+    await remove.click();
+    await row("NOTE").waitFor({ state: "detached" });
+    assert.notEqual((await platform.run(["--app", APP, "env-get", "NOTE"])).exitCode, 0);
+  });
+
+  test("the owner makes a user, gives a new password, and removes the user; nobody else finds the page", async () => {
+    const page = await visit("/");
+    await logIn(page, owner);
+    await page.goto("/platform");
+    await page.getByRole("link", { name: "Users" }).click();
+    await page.getByRole("link", { name: "Create a user" }).click();
+    const dialog = page.getByRole("dialog", { name: "Create a user" });
+    await dialog.getByLabel("Username").fill("Carol");
+    await dialog.getByLabel("E-mail address").fill("carol");
+    await dialog.getByLabel("Full name").fill("<b>Carol</b>");
+    await dialog.getByRole("button", { name: "Create" }).click();
+    await dialog.getByText(/^Username must be 2 to 32 characters/).waitFor();
+    await dialog.getByText("E-mail address is not an e-mail address").waitFor();
+    await dialog.getByLabel("Username").fill("carol");
+    await dialog.getByLabel("E-mail address").fill("carol@example.com");
+    await dialog.getByRole("button", { name: "Create" }).click();
+    const shown = page.getByRole("group", { name: "Password of carol" });
+    const first = await shown.innerText();
+    await page.getByText("<b>Carol</b>", { exact: true }).waitFor();
+
+    const theirs = await visit("/");
+    await logIn(theirs, { username: "carol", password: first });
+    assert.equal(await theirs.getByRole("link", { name: "Platform" }).count(), 0);
+    for (const path of ["/platform", "/platform/users", "/platform/queue", "/platform/audit"]) {
+      await theirs.goto(path);
+      await theirs.getByRole("heading", { name: "There is nothing at this address" }).waitFor();
+      assert.equal(await theirs.getByText("carol@example.com").count(), 0);
+    }
+    const refused = await theirs.evaluate("fetch('/v1/users').then(({ status }) => status)");
+    assert.equal(refused, 403);
+
+    await page.getByRole("button", { name: "New password for carol" }).click();
+    const reset = page.getByRole("dialog", { name: "New password for carol" });
+    await reset.getByLabel("Make a password, and show it once").uncheck();
+    await reset.getByLabel("Password", { exact: true }).fill("typed by the owner");
+    const set = reset.getByRole("button", { name: "Set the password" });
+    assert.equal(await set.isDisabled(), true);
+    await reset.getByLabel(/^I understand that the present password is gone/).check();
+    await set.click();
+    await page.getByText("Hand it over by a safe way.").waitFor();
+    assert.equal(await shown.count(), 0);
+    // The login of before has ended: the page says so by itself.
+    await theirs.goto("/apps");
+    await logIn(theirs, { username: "carol", password: "typed by the owner" });
+
+    await page.getByRole("button", { name: "Remove carol" }).click();
+    const question = page.getByRole("dialog", { name: "Remove carol" });
+    const remove = question.getByRole("button", { name: "Remove the user" });
+    assert.equal(await remove.isDisabled(), true);
+    await question.getByLabel("Type carol to go on").fill("carol");
+    await remove.click();
+    await question.waitFor({ state: "detached" });
+    await page.getByText("carol@example.com").waitFor({ state: "detached" });
+  });
+
+  test("asks for a one-time code where the account has a second factor", async () => {
+    const careful = { username: "careful", password: "a long password of a careful one" };
+    await makeUser(platform, careful);
+    const page = await visit("/");
+    await logIn(page, careful);
+    await page.goto("/account");
+    await page.getByRole("button", { name: "Set it up" }).click();
+    const secret = await page.getByRole("group", { name: "Secret" }).innerText();
+    const code = () => new TOTP({ secret }).generate();
+    await page.getByLabel("Code").fill(code());
+    await page.getByRole("button", { name: "Enable" }).click();
+    const codes = page.locator(".command code");
+    const [recovery = ""] = (await codes.innerText()).split("\n");
+    await page.getByRole("button", { name: "Log out" }).click();
+    await page.getByLabel("Username or e-mail address").fill(careful.username);
+    await page.getByLabel("Password").fill(careful.password);
+    await page.getByRole("button", { name: "Log in" }).click();
+    const asked = page.getByLabel("One-time code");
+    await asked.waitFor();
+    assert.equal(await page.getByRole("alert").count(), 0);
+    await asked.fill("not a code");
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("alert").getByText("Wrong one-time password.").waitFor();
+    await asked.fill(recovery);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("heading", { name: "No app yet" }).waitFor();
   });
 
   test("shows one user nothing of another's", async () => {

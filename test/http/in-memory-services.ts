@@ -246,9 +246,9 @@ const apps: Services["apps"] = {
     knownApp(name);
     const uri = "postgresql://u:p@127.0.0.1:15432/d?sslmode=prefer";
     return [
-      { id: "v1", name: "DATABASE_URL", value: expandAliases ? uri : "$SCALINGO_POSTGRESQL_URL" },
-      { id: "v2", name: "SCALINGO_POSTGRESQL_URL", value: uri },
-      { id: "v3", name: "MODE", value: "fast" },
+      { id: "v1", name: "DATABASE_URL", value: expandAliases ? uri : "$SCALINGO_POSTGRESQL_URL", isManaged: true },
+      { id: "v2", name: "SCALINGO_POSTGRESQL_URL", value: uri, isManaged: true },
+      { id: "v3", name: "MODE", value: "fast", isManaged: false },
     ];
   },
 };
@@ -269,16 +269,16 @@ const oneVariable = (id: string): void => known(id === "v3", "variable");
 const variables: Services["variables"] = {
   create: async (_principal, name, change) => {
     knownApp(name);
-    return { id: "v3", ...change };
+    return { id: "v3", ...change, isManaged: false };
   },
   set: async (_principal, name, changes) => {
     knownApp(name);
-    return changes.map((change) => ({ id: "v3", name: change.name, value: change.value }));
+    return changes.map((change) => ({ id: "v3", name: change.name, value: change.value, isManaged: false }));
   },
   change: async (_principal, name, { id, value }) => {
     knownApp(name);
     oneVariable(id);
-    return { id, name: "MODE", value };
+    return { id, name: "MODE", value, isManaged: false };
   },
   remove: async (_principal, name, ids) => {
     knownApp(name);

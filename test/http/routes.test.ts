@@ -258,6 +258,19 @@ describe("apps and variables", () => {
     assert.equal(await valueWith("?aliases=false"), "postgresql://u:p@127.0.0.1:15432/d?sslmode=prefer");
     assert.equal((await face.request("/v1/apps/my-app/variables?aliases=perhaps")).status, 422);
   });
+
+  test("GET /v1/apps/APP/variables tells those of databases, which nobody can change", async () => {
+    const { body } = await answerOf(await face.request("/v1/apps/my-app/variables"));
+    const { variables } = body as { variables: { name: string; managed: boolean }[] }; // its shape is what this test checks
+    assert.deepEqual(
+      variables.map(({ name, managed }) => [name, managed]),
+      [
+        ["DATABASE_URL", true],
+        ["SCALINGO_POSTGRESQL_URL", true],
+        ["MODE", false],
+      ],
+    );
+  });
 });
 
 describe("addon providers and addons", () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { TidemarkError } from "../../src/core/errors.ts";
 import { pick } from "../harness/pick.ts";
-import { ADDON_ID, ALICE } from "./in-memory-services.ts";
+import { ADDON_ID, ALICE, inMemoryServices } from "./in-memory-services.ts";
 import { basic, openFace } from "./open-face.ts";
 
 const face = await openFace({ after });
@@ -26,6 +27,29 @@ test("POST /v1/session sets a cookie that scripts and other sites can't use, and
   const set = response.headers.get("Set-Cookie") ?? "";
   assert.match(set, /^tidemark_session=session-of-alice; Max-Age=\d+; Path=\/; HttpOnly; SameSite=Strict$/);
   assert.equal((await ask("/v1/session", "POST", basic("alice", "wrong"))).status, 401);
+});
+
+test("POST /v1/session tells by its code that a one-time password is wanted, and by none that it is wrong", async (t) => {
+  const services = inMemoryServices();
+  const identity: typeof services.identity = {
+    ...services.identity,
+    authenticatePassword: async ({ oneTimePassword }) => {
+      throw oneTimePassword === undefined
+        ? new TidemarkError("second_factor_required", "OTP Required")
+        : new TidemarkError("unauthenticated", "Wrong one-time password");
+    },
+  };
+  const careful = await openFace(t, { services: { ...services, identity } });
+  const codeOf = async (headers: Record<string, string>): Promise<unknown[]> => {
+    const response = await fetch(`${careful.url}/v1/session`, {
+      method: "POST",
+      headers: { ...basic("alice", ALICE.password), ...headers },
+    });
+    const body: unknown = await response.json();
+    return [response.status, pick(body, "code")];
+  };
+  assert.deepEqual(await codeOf({}), [401, "second_factor_required"]);
+  assert.deepEqual(await codeOf({ "X-Authorization-OTP": "123456" }), [401, undefined]);
 });
 
 test("over https the cookie is Secure, and bound to its host", async (t) => {

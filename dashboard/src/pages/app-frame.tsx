@@ -27,7 +27,7 @@ export function AppFrame() {
         <Link to="/apps/$app/resources" params={params} activeOptions={{ includeSearch: false }}>
           Resources
         </Link>
-        <Link to="/apps/$app/environment" params={params}>
+        <Link to="/apps/$app/environment" params={params} activeOptions={{ includeSearch: false }}>
           Environment
         </Link>
         <Link to="/apps/$app/activity" params={params} activeOptions={{ includeSearch: false }}>

@@ -103,7 +103,7 @@ function LoginForm({ next }: { next: string }) {
   );
 }
 
-/** The API's clients know it by this text: the answer has no other member. */
-function isCodeWanted({ status, message }: ApiError): boolean {
-  return status === 401 && message === "OTP Required";
+/** Whether the password was right, and a one-time code is all that is missing. */
+function isCodeWanted({ code }: ApiError): boolean {
+  return code === "second_factor_required";
 }

@@ -1,17 +1,18 @@
 import { Link } from "@tanstack/react-router";
-import { Empty } from "../ui/block.tsx";
+import { PageHead } from "../ui/page-head.tsx";
 
 export function NotFoundPage() {
   return (
-    <Empty
-      title="There is nothing at this address"
-      action={
-        <Link to="/apps" className="button primary">
-          To your apps
-        </Link>
-      }
-    >
-      It may have been removed, or it belongs to somebody else.
-    </Empty>
+    <>
+      <PageHead title="There is nothing at this address" />
+      <div className="stack">
+        <p className="muted">It may have been removed, or it belongs to somebody else.</p>
+        <div>
+          <Link to="/apps" className="button primary">
+            To your apps
+          </Link>
+        </div>
+      </div>
+    </>
   );
 }

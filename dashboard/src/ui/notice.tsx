@@ -5,9 +5,14 @@ export function Notice({ tone = "info", children }: { tone?: "info" | "good" | "
   return <div className={`notice ${tone}`}>{children}</div>;
 }
 
-/** The one place that turns a refusal into what people read: what happened, and what to do. Nothing when there is no error. */
-export function Failure({ error }: { error: ApiError | null }) {
+/**
+ * The one place that turns a refusal into what people read: what happened, and what to do. Nothing when there is no error, nor when all that is wrong
+ * is said beside its field: `beside` names the fields that do.
+ */
+export function Failure({ error, beside = [] }: { error: ApiError | null; beside?: readonly string[] }) {
   if (error === null) return null;
+  const fields = Object.keys(error.fields);
+  if (fields.length > 0 && fields.every((field) => beside.includes(field))) return null;
   return (
     <div className="notice bad" role="alert">
       <p>

@@ -3,8 +3,8 @@ import { Fragment, type ReactNode } from "react";
 export interface Column<Row> {
   readonly title: string;
   readonly cell: (row: Row) => ReactNode;
-  /** `number` aligns figures; `prose` keeps room for sentences; `actions` holds buttons, and its title is for screen readers only. */
-  readonly kind?: "number" | "prose" | "actions";
+  /** `number` aligns figures; `prose` keeps room for sentences; `wide` takes what is left; `actions` holds buttons, and its title is for screen readers only. */
+  readonly kind?: "number" | "prose" | "wide" | "actions";
 }
 
 interface TableProps<Row> {

@@ -70,6 +70,10 @@ test("a value that is another variable's name with $ before it follows that one"
 test("set(), change() and remove() leave a database's variables alone, and what they refuse changes nothing", async () => {
   const before = await env();
   const listed = await readVariables(context, alice, { app: "shop", expandAliases: false });
+  assert.deepEqual(
+    listed.filter(({ isManaged }) => isManaged).map(({ name }) => name),
+    ["SCALINGO_POSTGRESQL_URL", "DATABASE_URL"],
+  );
   const managed = listed.find(({ name }) => name === "DATABASE_URL")?.id ?? "";
   const own = listed.find(({ name }) => name === "MODE")?.id ?? "";
   for (const name of ["DATABASE_URL", "SCALINGO_POSTGRESQL_URL", "SCALINGO_POSTGRESQL_9_URL"]) {
