@@ -11,22 +11,26 @@ import { Failure, Notice } from "../ui/notice.tsx";
 /** A one-time code at each login, beside the password. */
 export function SecondFactorBlock() {
   const state = useQuery(query("showSecondFactor", {}));
+  // Kept here: the form that they come from goes as soon as the platform says that the second factor is on.
+  const [codes, setCodes] = useState<readonly string[] | null>(null);
   return (
     <Block title="Two-factor authentication">
-      <Loaded from={state}>{({ tfa }) => (tfa.enabled ? <Disable /> : <Enable />)}</Loaded>
+      {codes !== null && <RecoveryCodes codes={codes} />}
+      <Loaded from={state}>
+        {({ tfa }) => (tfa.enabled ? <Disable onDone={() => setCodes(null)} /> : <Enable onCodes={setCodes} />)}
+      </Loaded>
     </Block>
   );
 }
 
-function Enable() {
+function Enable({ onCodes }: { onCodes: (codes: readonly string[]) => void }) {
   const begin = useCall("beginSecondFactor");
-  const confirm = useCall("confirmSecondFactor");
+  const confirm = useCall("confirmSecondFactor", { onSuccess: ({ tfa }) => onCodes(tfa.codes) });
   const [code, setCode] = useState("");
   const submit = (event: FormEvent) => {
     event.preventDefault();
     confirm.mutate({ body: { tfa: { attempt: code } } });
   };
-  if (confirm.data !== undefined) return <RecoveryCodes codes={confirm.data.tfa.codes} />;
   if (begin.data === undefined)
     return (
       <div className="row spread">
@@ -76,8 +80,8 @@ function RecoveryCodes({ codes }: { codes: readonly string[] }) {
   );
 }
 
-function Disable() {
-  const disable = useCall("disableSecondFactor");
+function Disable({ onDone }: { onDone: () => void }) {
+  const disable = useCall("disableSecondFactor", { onSuccess: onDone });
   const [code, setCode] = useState("");
   const submit = (event: FormEvent) => {
     event.preventDefault();
