@@ -163,7 +163,7 @@ const platformUsers = createRoute({
 const platformQueue = createRoute({
   getParentRoute: () => platform,
   path: "/queue",
-  validateSearch: (search: Record<string, unknown>): { page?: number; state?: "done" | "error" } => ({
+  validateSearch: (search: Record<string, unknown>): { page?: number; state?: "done" | "error" | undefined } => ({
     ...pageSearch(search),
     ...(search["state"] === "done" || search["state"] === "error" ? { state: search["state"] } : {}),
   }),

@@ -29,7 +29,7 @@ const PAGES = [
   `/apps/${APP}/activity`,
   `/apps/${APP}/settings`,
   "/apps/none",
-  "/nowhere-at-all",
+  "/account/nothing",
   "/account",
   "/platform",
   "/platform/queue",

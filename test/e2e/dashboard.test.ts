@@ -85,7 +85,7 @@ describe("the dashboard", { skip }, () => {
     await page.getByText("Scheduled backups are off.").waitFor();
   });
 
-  test("takes a manual backup, shows it through a reload, and downloads it, step by step", async (t) => {
+  test("takes a manual backup, shows it through a reload, downloads it, step by step, and puts it back", async (t) => {
     const page = await visitDatabase();
     const downloads = await openBackups(page);
     const block = page.getByRole("region", { name: "Backups", exact: true });
@@ -105,6 +105,20 @@ describe("the dashboard", { skip }, () => {
     });
     const [ours, theirs] = await Promise.all([path, join(folder, "by-cli.tar.gz")].map(hashFile));
     assert.equal(ours, theirs);
+
+    await block
+      .getByRole("button", { name: /^Restore / })
+      .first()
+      .click();
+    const dialog = page.getByRole("dialog", { name: "Restore a backup" });
+    const restore = dialog.getByRole("button", { name: "Restore" });
+    assert.equal(await restore.isDisabled(), true);
+    await dialog.getByLabel("I understand that this replaces what the database has now").check();
+    await restore.click();
+    const restores = page.getByRole("region", { name: "Restores of backups" });
+    await restores.waitFor();
+    await page.reload();
+    await restores.getByText(/^[1-9]\d* restored, 0 failed/).waitFor();
   });
 
   test("shows a backup that was taken elsewhere as soon as it is told of it, and asks for nothing by itself", async () => {
@@ -233,6 +247,14 @@ describe("the dashboard", { skip }, () => {
     // The login of before has ended: the page says so by itself.
     await theirs.goto("/apps");
     await logIn(theirs, { username: "carol", password: "typed by the owner" });
+    await theirs.goto("/account");
+    await theirs.getByLabel("New password").fill("carol's own password");
+    await theirs.getByLabel("Present password").fill("a wrong password");
+    await theirs.getByRole("button", { name: "Save" }).click();
+    await theirs.getByText("Present password is wrong", { exact: true }).waitFor();
+    await theirs.getByLabel("Present password").fill("typed by the owner");
+    await theirs.getByRole("button", { name: "Save" }).click();
+    await logIn(theirs, { username: "carol", password: "carol's own password" });
 
     await page.getByRole("button", { name: "Remove carol" }).click();
     const question = page.getByRole("dialog", { name: "Remove carol" });

@@ -11,6 +11,7 @@ import { TextField } from "../ui/field.tsx";
 import { Ago, Instant } from "../ui/instant.tsx";
 import { Loaded } from "../ui/loaded.tsx";
 import { Failure, Notice } from "../ui/notice.tsx";
+import { AccountForm } from "./account-form.tsx";
 import { KeysBlock } from "./keys-block.tsx";
 import { SecondFactorBlock } from "./second-factor-block.tsx";
 import { PageHead } from "../ui/page-head.tsx";
@@ -35,6 +36,7 @@ export function AccountPage() {
             )}
           </Loaded>
         </Block>
+        {self.data !== undefined && <AccountForm user={self.data.user} />}
         <SecondFactorBlock />
         <Tokens />
         <KeysBlock />

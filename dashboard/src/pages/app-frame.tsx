@@ -3,6 +3,7 @@ import { getRouteApi, Link, Outlet } from "@tanstack/react-router";
 import { query } from "../api/queries.ts";
 import { Loaded } from "../ui/loaded.tsx";
 import { PageHead } from "../ui/page-head.tsx";
+import { Tabs } from "../ui/tabs.tsx";
 
 const route = getRouteApi("/signed-in/apps/$app");
 
@@ -20,7 +21,7 @@ export function AppFrame() {
           </Link>,
         ]}
       />
-      <nav className="tabs" aria-label={`Pages of ${params.app}`}>
+      <Tabs label={`Pages of ${params.app}`}>
         <Link to="/apps/$app" params={params} activeOptions={{ exact: true, includeSearch: false }}>
           Overview
         </Link>
@@ -36,7 +37,7 @@ export function AppFrame() {
         <Link to="/apps/$app/settings" params={params}>
           Settings
         </Link>
-      </nav>
+      </Tabs>
       <Loaded from={app}>{() => <Outlet />}</Loaded>
     </>
   );

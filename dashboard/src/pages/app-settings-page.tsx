@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useCall } from "../api/queries.ts";
 import { Block } from "../ui/block.tsx";
@@ -16,6 +16,17 @@ export function AppSettingsPage() {
     <div className="stack">
       <NotifiersBlock app={app} />
       <CollaboratorsBlock app={app} />
+      <Block title="SSH keys">
+        <div className="row spread">
+          <p className="muted">
+            Tunnels to the app's databases open to the keys of whoever may connect to them. Yours are part of your
+            account.
+          </p>
+          <Link to="/account" className="button">
+            Your keys
+          </Link>
+        </div>
+      </Block>
       <Block title="Delete the app">
         <div className="row spread">
           <p className="muted">

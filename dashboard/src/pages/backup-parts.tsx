@@ -17,11 +17,14 @@ export function BackupStatus({ backup }: { backup: Backup }) {
     <div className="progress" role="status">
       <Badge tone="busy">{backup.status}</Badge>
       <div className="bar" />
-      <span className="muted small">
-        {backup.progress_bytes > 0 ? `${sizeText(backup.progress_bytes)} dumped` : "waiting for its turn"}
-      </span>
+      <span className="muted small">{progressText(backup)}</span>
     </div>
   );
+}
+
+function progressText({ status, progress_bytes: bytes }: Backup): string {
+  if (bytes > 0) return `${sizeText(bytes)} dumped`;
+  return status === "scheduled" ? "waiting for its turn" : "nothing dumped yet";
 }
 
 /** Until when the plan keeps it, and why. */

@@ -5,8 +5,9 @@ import { usePace } from "../api/live.tsx";
 import { query } from "../api/queries.ts";
 import { Badge, type Tone } from "../ui/badge.tsx";
 import { Loaded } from "../ui/loaded.tsx";
-import { Notice } from "../ui/notice.tsx";
+import { Notice, sentence } from "../ui/notice.tsx";
 import { PageHead } from "../ui/page-head.tsx";
+import { Tabs } from "../ui/tabs.tsx";
 
 const route = getRouteApi("/signed-in/apps/$app/databases/$addon");
 
@@ -65,7 +66,7 @@ function Health({ addon }: { addon: string }) {
   return (
     <Notice tone={health.is_restorable ? "warn" : "bad"}>
       {health.problems.map(({ code, text }) => (
-        <p key={code}>{text}</p>
+        <p key={code}>{sentence(text)}</p>
       ))}
     </Notice>
   );
@@ -74,7 +75,7 @@ function Health({ addon }: { addon: string }) {
 function DatabaseTabs() {
   const params = route.useParams();
   return (
-    <nav className="tabs" aria-label="Pages of this database">
+    <Tabs label="Pages of this database">
       <Link to="/apps/$app/databases/$addon" params={params} activeOptions={{ exact: true }}>
         Overview
       </Link>
@@ -87,6 +88,6 @@ function DatabaseTabs() {
       <Link to="/apps/$app/databases/$addon/settings" params={params}>
         Settings
       </Link>
-    </nav>
+    </Tabs>
   );
 }

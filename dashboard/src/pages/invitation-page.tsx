@@ -3,6 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { query } from "../api/queries.ts";
 import { Empty } from "../ui/block.tsx";
 import { Loaded } from "../ui/loaded.tsx";
+import { PageHead } from "../ui/page-head.tsx";
 
 const route = getRouteApi("/signed-in/invitations/$token");
 
@@ -15,19 +16,22 @@ export function InvitationPage() {
     retry: false,
   });
   return (
-    <Loaded from={accepted}>
-      {({ app }) => (
-        <Empty
-          title={`You are a collaborator of ${app.name} now`}
-          action={
-            <Link to="/apps/$app" params={{ app: app.name }} className="button primary">
-              Open {app.name}
-            </Link>
-          }
-        >
-          Its databases and backups are among your apps from now on.
-        </Empty>
-      )}
-    </Loaded>
+    <>
+      <PageHead title="Invitation" />
+      <Loaded from={accepted}>
+        {({ app }) => (
+          <Empty
+            title={`You are a collaborator of ${app.name} now`}
+            action={
+              <Link to="/apps/$app" params={{ app: app.name }} className="button primary">
+                Open {app.name}
+              </Link>
+            }
+          >
+            Its databases and backups are among your apps from now on.
+          </Empty>
+        )}
+      </Loaded>
+    </>
   );
 }

@@ -8,7 +8,8 @@ import { Block } from "../ui/block.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { Check } from "../ui/field.tsx";
 import { Instant, instantText } from "../ui/instant.tsx";
-import { Failure } from "../ui/notice.tsx";
+import { Loaded } from "../ui/loaded.tsx";
+import { Failure, sentence } from "../ui/notice.tsx";
 import { sizeText } from "../ui/size.ts";
 import { type Column, Table } from "../ui/table.tsx";
 
@@ -74,8 +75,7 @@ const TONES: Readonly<Record<LogicalRestore["status"], Tone>> = {
 const COLUMNS: readonly Column<LogicalRestore>[] = [
   { title: "Begun", cell: (restore) => <Instant at={restore.created_at} /> },
   { title: "Backup", cell: (restore) => <span className="mono small">{restore.backup_id}</span> },
-  { title: "Status", cell: ({ status }) => <Badge tone={TONES[status]}>{status}</Badge> },
-  { title: "Read", kind: "number", cell: (restore) => sizeText(restore.progress_bytes) },
+  { title: "Status", cell: (restore) => <RestoreStatus restore={restore} /> },
   {
     title: "Objects",
     cell: ({ counts }) =>
@@ -100,19 +100,86 @@ export function LogicalRestoresBlock({ addon }: { addon: string }) {
         columns={COLUMNS}
         rows={restores}
         keyOf={({ id }) => id}
-        detail={({ error }) =>
-          error === null ? null : (
-            <div className="notice bad">
-              <p>
-                <strong>{error.message}</strong>
-              </p>
-              {error.hint !== null && <p>{error.hint}</p>}
-            </div>
-          )
+        detail={(restore) =>
+          restore.error === null && leftOut(restore) === 0 ? null : <RestoreOutcome restore={restore} />
         }
       />
     </Block>
   );
+}
+
+/** The state in a word; while it is under way how far it has come. */
+function RestoreStatus({ restore }: { restore: LogicalRestore }) {
+  const { id, status, progress_bytes: done, total_bytes: total } = restore;
+  const cancel = useCall("cancelLogicalRestore");
+  if (!isOpen(restore)) return <Badge tone={TONES[status]}>{status}</Badge>;
+  return (
+    <div className="progress" role="status">
+      <Badge tone="busy">{status}</Badge>
+      <div className="bar" />
+      <span className="muted small">
+        {sizeText(done)} {total !== null && `of ${sizeText(total)} `}read
+      </span>
+      <button
+        type="button"
+        className="button compact"
+        disabled={cancel.isPending}
+        onClick={() => cancel.mutate({ path: { restore: id } })}
+      >
+        Cancel the restore
+      </button>
+      <Failure error={cancel.error} />
+    </div>
+  );
+}
+
+/** Why it failed and what to do, and each object that the database doesn't have as the backup has it. */
+function RestoreOutcome({ restore }: { restore: LogicalRestore }) {
+  const { error } = restore;
+  const [isListed, setIsListed] = useState(false);
+  return (
+    <div className="stack">
+      {error !== null && (
+        <div className="notice bad">
+          <p>
+            <strong>{sentence(error.message)}</strong>
+          </p>
+          {error.hint !== null && <p>{sentence(error.hint)}</p>}
+        </div>
+      )}
+      {leftOut(restore) > 0 && (
+        <details onToggle={(event) => setIsListed(event.currentTarget.open)}>
+          <summary>Objects that were not restored</summary>
+          {isListed && <LeftOutObjects restore={restore.id} />}
+        </details>
+      )}
+    </div>
+  );
+}
+
+function LeftOutObjects({ restore }: { restore: string }) {
+  const reply = useQuery(query("showLogicalRestore", { path: { restore } }));
+  return (
+    <Loaded from={reply}>
+      {({ logical_restore: { objects } }) => (
+        <ul className="report small">
+          {(objects ?? [])
+            .filter(({ outcome }) => outcome !== "restored")
+            .map(({ object, outcome, reason }, index) => (
+              // The list never changes, and names in it may repeat.
+              <li key={index}>
+                <strong>{object}</strong> <span className="muted">{outcome}</span>
+                {reason !== null && <div>{reason}</div>}
+              </li>
+            ))}
+        </ul>
+      )}
+    </Loaded>
+  );
+}
+
+function leftOut({ counts }: LogicalRestore): number {
+  return counts === null ? 0 : counts.failed + counts.kept + counts.unknown;
 }
 
 function isOpen({ status }: LogicalRestore): boolean {

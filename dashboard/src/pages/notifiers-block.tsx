@@ -90,14 +90,22 @@ function NotifierTable({ app, notifiers }: { app: string; notifiers: readonly No
   const remove = useCall("removeNotifier");
   const test = useCall("testNotifier");
   const columns: readonly Column<Notifier>[] = [
-    { title: "Name", cell: ({ name }) => name },
+    {
+      title: "Name",
+      cell: (notifier) => (
+        <>
+          <strong>{notifier.name}</strong>
+          <div className="muted small address">{addressOf(notifier)}</div>
+        </>
+      ),
+    },
     {
       title: "Status",
       cell: ({ active }) => <Badge tone={active ? "good" : "quiet"}>{active ? "active" : "paused"}</Badge>,
     },
     {
       title: "Hears of",
-      cell: (each) => (each.send_all_events ? "everything" : `${each.selected_event_ids.length} kinds`),
+      cell: (each) => (each.send_all_events ? "everything" : kindsText(each.selected_event_ids.length)),
     },
     {
       title: "Actions",
@@ -136,4 +144,16 @@ function NotifierTable({ app, notifiers }: { app: string; notifiers: readonly No
       <Table label="Notifiers" columns={columns} rows={notifiers} keyOf={({ id }) => id} />
     </>
   );
+}
+
+/** Where its messages go. */
+function addressOf({ type_data: data }: Notifier): string {
+  const users = data.user_ids?.length ?? 0;
+  const places = [...(data.emails ?? []), ...(data.webhook_url === undefined ? [] : [data.webhook_url])];
+  if (users > 0) places.push(users === 1 ? "one user of the app" : `${users} users of the app`);
+  return places.join(", ");
+}
+
+function kindsText(count: number): string {
+  return count === 1 ? "one kind of event" : `${count} kinds of events`;
 }

@@ -7,6 +7,7 @@ import { Badge, type Tone } from "../ui/badge.tsx";
 import { Block, Empty } from "../ui/block.tsx";
 import { Ago } from "../ui/instant.tsx";
 import { Loaded } from "../ui/loaded.tsx";
+import { sentence } from "../ui/notice.tsx";
 import { durationText, sizeText } from "../ui/size.ts";
 import { type Column, Table } from "../ui/table.tsx";
 import { Pages } from "./page-links.tsx";
@@ -99,7 +100,7 @@ export function Problems({ problems }: { problems: DatabaseStatus["problems"] })
   return (
     <div className="notice warn">
       {problems.map(({ code, text }) => (
-        <p key={code}>{text}</p>
+        <p key={code}>{sentence(text)}</p>
       ))}
     </div>
   );

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
 import { SESSION } from "../api/session.ts";
 import { PageHead } from "../ui/page-head.tsx";
+import { Tabs } from "../ui/tabs.tsx";
 import { NotFoundPage } from "./not-found-page.tsx";
 
 /** What the owner of the platform sees of all of it. To others it isn't there; the API would refuse them each part of it. */
@@ -11,7 +12,7 @@ export function PlatformFrame() {
   return (
     <>
       <PageHead title="Platform" />
-      <nav className="tabs" aria-label="Pages of the platform">
+      <Tabs label="Pages of the platform">
         <Link to="/platform" activeOptions={{ exact: true, includeSearch: false }}>
           Databases
         </Link>
@@ -24,7 +25,7 @@ export function PlatformFrame() {
         <Link to="/platform/audit" activeOptions={{ includeSearch: false }}>
           Audit log
         </Link>
-      </nav>
+      </Tabs>
       <Outlet />
     </>
   );

@@ -63,9 +63,9 @@ export function PlatformQueuePage() {
             <Link
               key={each.state}
               to="/platform/queue"
-              search={each.state === "open" ? {} : { state: each.state }}
-              aria-current={each.state === state ? "page" : undefined}
-              activeProps={{}}
+              // Told that it is undefined, the first isn't also the present one while another is.
+              search={{ state: each.state === "open" ? undefined : each.state }}
+              activeOptions={{ explicitUndefined: true }}
             >
               {each.text}
             </Link>

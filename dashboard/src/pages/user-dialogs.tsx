@@ -114,7 +114,7 @@ function usePassword(): ChosenPassword {
 function PasswordField(props: { password: ChosenPassword; problems: readonly string[] | undefined }) {
   const { value, isMade, setIsMade, setTyped } = props.password;
   return (
-    <div className="field">
+    <div className="beneath">
       <Check checked={isMade} onChange={setIsMade}>
         Make a password, and show it once
       </Check>

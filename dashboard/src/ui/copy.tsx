@@ -8,11 +8,7 @@ const CONFIRMATION_MS = 2000;
 export function CopyButton({ text, what }: { text: string; what: string }) {
   const [state, setState] = useState<"idle" | "copied" | "failed">("idle");
   const copy = async () => {
-    const copied = await navigator.clipboard.writeText(text).then(
-      () => true,
-      () => false,
-    );
-    setState(copied ? "copied" : "failed");
+    setState((await copyText(text)) ? "copied" : "failed");
     setTimeout(() => setState("idle"), CONFIRMATION_MS);
   };
   const word = { idle: "Copy", copied: "Copied", failed: "Not allowed" }[state];
@@ -22,6 +18,29 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
       {word}
     </button>
   );
+}
+
+async function copyText(text: string): Promise<boolean> {
+  // Browsers have no clipboard for pages that come over plain HTTP from another machine.
+  if (!isSecureContext) return copyByCommand(text);
+  return await navigator.clipboard.writeText(text).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** As pages copied before there was a clipboard for scripts: the browser asks what the command shall copy. */
+function copyByCommand(text: string): boolean {
+  const put = (event: ClipboardEvent) => {
+    event.clipboardData?.setData("text/plain", text);
+    event.preventDefault();
+  };
+  document.addEventListener("copy", put);
+  try {
+    return document.execCommand("copy");
+  } finally {
+    document.removeEventListener("copy", put);
+  }
 }
 
 /** A value that is blurred until it is pointed at or focused. */

@@ -24,7 +24,8 @@ export function Failure({ error, beside = [] }: { error: ApiError | null; beside
   );
 }
 
-function sentence(text: string): string {
+/** With a capital and a full stop. */
+export function sentence(text: string): string {
   const capital = text.slice(0, 1).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }
