@@ -152,6 +152,8 @@ describe("the dashboard", { skip }, () => {
     // A page that comes back into sight doesn't wait for the next time.
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
     await told;
+  });
+
   test("adds, changes and removes a variable, and leaves a database's alone", async () => {
     const page = await visit("/");
     await logIn(page, owner);
