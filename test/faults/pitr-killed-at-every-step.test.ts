@@ -54,7 +54,7 @@ const FULL_RUN: readonly Death[] = [
     victim: "everything",
     phase,
   })),
-  // Later steps are the host's, which at the gate waits for the control database as none does in life: store-full-during-restore stops one there.
+  // Only here: later steps are the host's, and one that waits at the gate would keep the platform from stopping.
   { what: "restore", victim: "stopped", phase: "replaying" },
 ];
 
