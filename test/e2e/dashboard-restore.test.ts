@@ -4,6 +4,7 @@ import { Client } from "pg";
 import { findBarriers, findChromium, openBrowser, openVisitor, type Visitor } from "../harness/browser.ts";
 import { collectCleanUps } from "../harness/clean-ups.ts";
 import { logIn, openDatabase, ownerLogin } from "../harness/dashboard.ts";
+import { pickText } from "../harness/pick.ts";
 import { type Platform, startPlatform, waitFor } from "../harness/platform.ts";
 
 const chromium = await findChromium();
@@ -42,6 +43,22 @@ describe("point-in-time recovery in the dashboard", { skip }, () => {
     await page.getByText(/^Lag now/).waitFor();
     await reachedBy(platform, moment);
 
+    const shown = page.url();
+    for (const edge of ["left", "right"] as const) {
+      const { earliest, latest } = await readWindow(platform, new URL(shown).pathname.split("/")[4] ?? "");
+      const line = page.locator(".timeline svg");
+      const { width = 0 } = (await line.boundingBox()) ?? {};
+      await line.click({ position: { x: edge === "left" ? 1 : width - 2, y: 12 } });
+      await page.getByRole("dialog", { name: "Start a PiTR" }).waitFor();
+      const chosen = Date.parse(new URL(page.url()).searchParams.get("at") ?? "");
+      if (edge === "left") assert.ok(chosen >= earliest && chosen < earliest + 3 * SECOND_MS, "the first moment");
+      else assert.ok(chosen <= latest + 3 * SECOND_MS && chosen > earliest + SECOND_MS, "the last moment");
+      await page.getByRole("button", { name: "Cancel" }).click();
+    }
+    await page.getByText("Base backups, newest first").click();
+    await page.getByRole("table", { name: "Base backups, newest first" }).getByText("the one that goes on").waitFor();
+    await page.goto(shown);
+
     // A click on the line carries its moment in the address, as this does.
     await page.goto(`${page.url()}?restore=true&at=${moment.toISOString()}`);
     const dialog = page.getByRole("dialog", { name: "Start a PiTR" });
@@ -70,6 +87,12 @@ describe("point-in-time recovery in the dashboard", { skip }, () => {
     assert.deepEqual(complaints, []);
   });
 });
+
+async function readWindow(platform: Platform, addon: string): Promise<{ earliest: number; latest: number }> {
+  const { body } = await platform.api("GET", `/api/databases/${addon}/pitr/recovery_window`);
+  const instant = (name: string): number => Date.parse(pickText(body, "recovery_window", name));
+  return { earliest: instant("earliest_recoverable_at"), latest: instant("latest_recoverable_at") };
+}
 
 async function query(uri: string, sql: string): Promise<Record<string, unknown>[]> {
   const client = new Client({ connectionString: uri.replace("sslmode=prefer", "sslmode=disable") });
