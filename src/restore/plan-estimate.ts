@@ -17,7 +17,7 @@ export interface RestoreEstimate {
 }
 
 /** What two cores and an ordinary SSD do: on the careful side of what `bench/` measures. Replay is one process, and depends on what is replayed. */
-const ASSUMED_RATES: RestoreRates = { fetchBytesPerSecond: 150e6, replayBytesPerSecond: 60e6 };
+const ASSUMED_RATES: RestoreRates = { fetchBytesPerSecond: 150e6, replayBytesPerSecond: 40e6 };
 
 /** The copy's processes, and what fetching holds. */
 const OTHER_MEMORY_BYTES = 128 * 1024 * 1024;

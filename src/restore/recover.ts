@@ -122,7 +122,8 @@ function startServer(request: RecoverRequest, restoreCommand: string): Promise<R
     timeline: timelineOf(target),
     minimums: target.minimums,
   });
-  return RecoveryServer.start({ dataFolder, runFolder, programs, owner, roles, settings, clock });
+  const tablespaceFolders = request.tablespaces.map(({ folder }) => folder);
+  return RecoveryServer.start({ dataFolder, tablespaceFolders, runFolder, programs, owner, roles, settings, clock });
 }
 
 /** Of the target's record: a target before a switch lies on an older timeline, and a copy promoted there must say that it left that one. */

@@ -1,16 +1,15 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseError } from "pg";
 import { z } from "zod";
 import type { Clock } from "../core/clock.ts";
-import { TidemarkError, isErrorCode } from "../core/errors.ts";
+import { TidemarkError, isErrorCode, systemErrorCode } from "../core/errors.ts";
 import { type Lsn, parseLsn } from "../core/lsn.ts";
 import { type Connection, withSession } from "../postgres/connection.ts";
 import { type Programs, programPath } from "../postgres/programs.ts";
-import type { FileOwner } from "./owned-files.ts";
-import { writeOwnedFile } from "./owned-files.ts";
+import { type ConfinedProcess, startConfined } from "./confined-process.ts";
+import { type FileOwner, writeOwnedFile } from "./owned-files.ts";
 
 /** Its socket lies in a folder of its own, so any port does. */
 export const RECOVERY_PORT = 5432;
@@ -29,6 +28,8 @@ const ACCESS = "local all all trust\n";
 
 export interface RecoveryServerOptions {
   readonly dataFolder: string;
+  /** Folders of its tablespaces. */
+  readonly tablespaceFolders: readonly string[];
   /** Private to the owner, and short: a socket's path has 107 bytes at most. */
   readonly runFolder: string;
   readonly programs: Programs;
@@ -51,17 +52,17 @@ const stateRow = z.object({
   until: z.date().nullable(),
 });
 
-/** A server on a private socket that recovers a data folder. */
+/** A server on a private socket that recovers a data folder, and can write nowhere else where the machine allows that. */
 export class RecoveryServer {
   readonly #options: RecoveryServerOptions;
-  readonly #child: ChildProcess;
+  readonly #process: ConfinedProcess;
   #isOver = false;
   /** The one that is asked as: the first, until it is refused. */
   #role: string;
 
   /** @throws `server_start_failed` when the program can't be run */
   static async start(options: RecoveryServerOptions): Promise<RecoveryServer> {
-    const { dataFolder, runFolder, programs, owner } = options;
+    const { dataFolder, runFolder, tablespaceFolders, programs, owner } = options;
     for (const [name, text] of [
       ["postgresql.conf", ""],
       ["pg_hba.conf", ACCESS],
@@ -72,16 +73,15 @@ export class RecoveryServer {
     const log = await open(join(runFolder, "server.log"), "a");
     const settings = options.settings.flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     try {
-      const child = spawn(programPath(programs, "postgres"), ["-D", dataFolder, ...settings], {
-        cwd: "/",
-        env: { PATH: "/usr/bin:/bin:/usr/local/bin", LC_ALL: "C" },
-        // Of its own group: Ctrl+C in the terminal is ours to act upon.
-        detached: true,
-        stdio: ["ignore", log.fd, log.fd],
-        ...(owner === undefined ? {} : { uid: owner.uid, gid: owner.gid }),
+      const started = await startConfined({
+        program: programPath(programs, "postgres"),
+        arguments: ["-D", dataFolder, ...settings],
+        writableFolders: [dataFolder, runFolder, ...tablespaceFolders],
+        environment: { PATH: "/usr/bin:/bin:/usr/local/bin", LC_ALL: "C" },
+        log: log.fd,
+        owner,
       });
-      await once(child, "spawn");
-      return new RecoveryServer(options, child);
+      return new RecoveryServer(options, started);
     } catch (error) {
       throw new TidemarkError("server_start_failed", `Cannot run "${programPath(programs, "postgres")}"`, {
         cause: error,
@@ -91,10 +91,12 @@ export class RecoveryServer {
     }
   }
 
-  private constructor(options: RecoveryServerOptions, child: ChildProcess) {
+  private constructor(options: RecoveryServerOptions, started: ConfinedProcess) {
     this.#options = options;
-    this.#child = child;
+    this.#process = started;
     [this.#role] = options.roles;
+    const { child } = started;
+    this.#isOver = child.exitCode !== null || child.signalCode !== null;
     child.once("exit", () => {
       this.#isOver = true;
     });
@@ -106,7 +108,7 @@ export class RecoveryServer {
   }
 
   get pid(): number | undefined {
-    return this.#child.pid;
+    return this.#process.pid;
   }
 
   /** It has ended, for whatever reason. */
@@ -147,24 +149,35 @@ export class RecoveryServer {
   /** What `pg_ctl promote` does: a file, and a signal to look for it. */
   async promote(): Promise<void> {
     await writeOwnedFile(join(this.#options.dataFolder, "promote"), "", this.#options.owner);
-    this.#child.kill("SIGUSR1");
+    this.#signal("SIGUSR1");
   }
 
   /** Leaves it running after this process has ended. */
   release(): void {
-    this.#child.unref();
+    this.#process.child.unref();
   }
 
   /** Fast, then immediate, then by force. May be called for one that is over. */
   async close(): Promise<void> {
     for (const ending of ["SIGINT", "SIGQUIT", "SIGKILL"] as const) {
       if (this.#isOver) return;
-      const exit = once(this.#child, "exit");
-      this.#child.kill(ending);
+      const exit = once(this.#process.child, "exit");
+      this.#signal(ending);
       const wait = new AbortController();
       const timeout = this.#options.clock.sleep(STOP_TIMEOUT_MS, wait.signal).catch(() => undefined);
       await Promise.race([exit, timeout]);
       wait.abort();
+    }
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    const { pid } = this.#process;
+    if (this.#isOver || pid === undefined) return;
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      // It has ended, and its exit will be told in a moment.
+      if (systemErrorCode(error) !== "ESRCH") throw error;
     }
   }
 

@@ -1,4 +1,4 @@
-import { lstat, rm } from "node:fs/promises";
+import { lstat, readdir, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import { TidemarkError } from "../core/errors.ts";
@@ -99,7 +99,9 @@ async function openAndStop(request: ReopenRequest): Promise<void> {
     timeline: from,
     minimums,
   });
-  const server = await RecoveryServer.start({ dataFolder, runFolder, programs, owner, roles, settings, clock });
+  const tablespaceFolders = await readTablespaceFolders(dataFolder);
+  const options = { dataFolder, tablespaceFolders, runFolder, programs, owner, roles, settings, clock };
+  const server = await RecoveryServer.start(options);
   try {
     const deadlineMs = clock.now().getTime() + OPEN_TIMEOUT_MS;
     for (;;) {
@@ -114,6 +116,12 @@ async function openAndStop(request: ReopenRequest): Promise<void> {
   } finally {
     await server.close();
   }
+}
+
+async function readTablespaceFolders(dataFolder: string): Promise<readonly string[]> {
+  const folder = join(dataFolder, "pg_tblspc");
+  const entries = await readdir(folder, { withFileTypes: true });
+  return Promise.all(entries.filter((entry) => entry.isSymbolicLink()).map(({ name }) => readlink(join(folder, name))));
 }
 
 async function exists(path: string): Promise<boolean> {

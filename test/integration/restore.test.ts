@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { Client } from "pg";
 import { formatLsn, parseLsn } from "../../src/core/lsn.ts";
 import { parseTimestamp } from "../../src/core/timestamp.ts";
 import type { BaseBackupManifest } from "../../src/repository/base-backup-set.ts";
@@ -9,8 +10,15 @@ import { readServerManifest } from "../../src/repository/base-backup-set.ts";
 import { fetchBaseBackup } from "../../src/restore/fetch.ts";
 import { recover } from "../../src/restore/recover.ts";
 import { BackedUpServer, ledgerOf } from "../harness/backed-up-server.ts";
-import { type PostgresServer, runProgram, serverUser, startPostgresServer } from "../harness/postgres-server.ts";
+import {
+  type PostgresServer,
+  makeServerFolder,
+  runProgram,
+  serverUser,
+  startPostgresServer,
+} from "../harness/postgres-server.ts";
 import { type RestoredFolder, plan, restore, restoreCall, stopCopy } from "../harness/restored-server.ts";
+import { sandboxObstacle } from "../harness/sandbox-obstacle.ts";
 import { SmallDisk, canMountDisks } from "../harness/small-disk.ts";
 import { type CleanUp, makeTempFolder } from "../harness/temp-folder.ts";
 
@@ -165,6 +173,32 @@ suite("restore", () => {
     assert.equal(planned.target.lastCommit?.time, entry.time);
     assert.ok(parseLsn(planned.target.endLsn) <= parseLsn(entry.lsn));
   });
+
+  test(
+    "R4: a recovering copy can write in its own folders and nowhere else",
+    { skip: sandboxObstacle() },
+    async (t) => {
+      const live = join(await makeTempFolder(t), "live");
+      await makeServerFolder(live);
+      const restored = await restore(
+        t,
+        scene.archive,
+        { target: { kind: "latest" }, tablespaces: await spaces(t) },
+        { end: "paused" },
+      );
+      const { running } = restored.recovered;
+      assert.ok(running !== undefined);
+      const client = new Client({ host: running.connection.host, user: "postgres", database: "postgres" });
+      await client.connect();
+      // A superuser of a server that runs as the live one's user.
+      await assert.rejects(client.query(`copy (select 1) to '${live}/reached'`), /Read-only file system/);
+      await assert.rejects(client.query(`copy (select 1) to program 'touch ${live}/reached'`), /program/);
+      await client.query(`copy (select 1) to '${restored.folder}/own'`);
+      await client.end();
+      assert.deepEqual(await readdir(live), []);
+      await stopCopy(restored.recovered);
+    },
+  );
 
   test("R4: planRestore() refuses a tablespace without a folder of its own", async (t) => {
     await assert.rejects(plan(t, scene.archive, { target: { kind: "latest" } }), { code: "restore_refused" });
