@@ -30,6 +30,7 @@ export const homePaths = (home: string) => ({
   spool: join(home, "spool"),
   localLogin: join(home, "local.json"),
   firstLogin: join(home, "first-login"),
+  repositoryId: join(home, "repository-id"),
 });
 
 /**
