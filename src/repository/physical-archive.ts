@@ -4,7 +4,7 @@ import { constants, createZstdDecompress } from "node:zlib";
 import { TidemarkError } from "../core/errors.ts";
 import type { Store } from "../storage/store.ts";
 import { decryptAge, encryptAge } from "../stream/age.ts";
-import { type ByteStream, inBlocks, readAll } from "../stream/byte-stream.ts";
+import { type ByteStream, inBlocks, once, readAll } from "../stream/byte-stream.ts";
 import { databasePrefix } from "./layout.ts";
 import type { Repository } from "./repository.ts";
 import { ZSTD_WINDOW_LOG_MAX, damagedZstd } from "../stream/zstd.ts";
@@ -211,8 +211,4 @@ async function* observed<Chunk extends Uint8Array>(
     see(chunk);
     yield chunk;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

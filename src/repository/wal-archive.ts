@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { TidemarkError, isErrorCode } from "../core/errors.ts";
 import { type SegmentName, type TimelineId, historyFileName } from "../core/lsn.ts";
-import type { ByteStream } from "../stream/byte-stream.ts";
+import { type ByteStream, once } from "../stream/byte-stream.ts";
 import {
   type PhysicalArchive,
   type WriteCall,
@@ -161,8 +161,4 @@ async function* listObjects(
 ): AsyncGenerator<LineageObject> {
   for await (const object of archive.store.list(prefix, signal === undefined ? {} : { signal }))
     yield parseLineageKey(archive.prefix, lineage, object.key);
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

@@ -1,5 +1,6 @@
 import { TidemarkError, isErrorCode } from "../core/errors.ts";
 import type { SegmentName } from "../core/lsn.ts";
+import { once } from "../stream/byte-stream.ts";
 import {
   type PhysicalArchive,
   type WriteCall,
@@ -79,8 +80,4 @@ export async function deleteSegmentIndex(
   signal?: AbortSignal,
 ): Promise<void> {
   await archive.store.delete(segmentIndexKey(archive.prefix, index), signal === undefined ? {} : { signal });
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:cr
 import { Decrypter, Encrypter } from "age-encryption";
 import { assert } from "../core/assert.ts";
 import { TidemarkError } from "../core/errors.ts";
-import type { ByteStream } from "./byte-stream.ts";
+import { type ByteStream, once } from "./byte-stream.ts";
 
 /**
  * Files of age-encryption.org/v1. The header (who may open it) is made and opened by the package `age-encryption`; the payload is ours, since the
@@ -351,10 +351,6 @@ function corrupt(what: string, how: string, cause?: unknown): TidemarkError {
     hint: "The stored bytes were changed or cut; use another backup and check the storage",
     cause,
   });
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  if (bytes.length > 0) yield bytes;
 }
 
 async function* resume(first: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,11 @@
 /** Bytes in order, pulled by the consumer, who owns each chunk: a producer never touches a chunk again after it yielded it. */
 export type ByteStream = AsyncIterable<Uint8Array>;
 
+/** Bytes that are there already, as a stream. */
+export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes;
+}
+
 /** Everything at once, for small objects. @throws RangeError when more than `limitBytes` come. */
 export async function readAll(source: ByteStream, limitBytes: number): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
