@@ -357,6 +357,7 @@ describe("the database API", () => {
               private_ip: null,
             },
           ],
+          size: 7_654_321,
           periodic_backups_enabled: true,
           periodic_backups_scheduled_at: [4],
           maintenance_window: { weekday_utc: 2, starting_hour_utc: 22, duration_in_hour: 8 },
