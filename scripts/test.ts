@@ -22,6 +22,8 @@ const TEST_TIMEOUT_MS = 300_000;
 /** A run that reports nothing for longer than one test may take has a file whose process doesn't end. */
 const SILENCE_MAX_MS = TEST_TIMEOUT_MS + 30_000;
 const SILENCE_CHECK_INTERVAL_MS = 5_000;
+/** Test files wait for servers, clocks and files for a third of their time: with one more than there are cores, the cores are busy meanwhile. */
+const WAITING_FILES = 1;
 /** Processes that were told to stop as their test ended get this long before they count as left behind, and again as they are ended. */
 const LEFTOVER_GRACE_MS = 5_000;
 const LEFTOVER_POLL_INTERVAL_MS = 100;
@@ -69,7 +71,7 @@ async function runFiles(files: readonly string[]): Promise<string[]> {
   const watchdog = new AbortController();
   const events = run({
     files,
-    concurrency: availableParallelism(),
+    concurrency: availableParallelism() + WAITING_FILES,
     timeout: TEST_TIMEOUT_MS,
     signal: watchdog.signal,
   });
