@@ -24,8 +24,8 @@ export function Failure({ error, beside = [] }: { error: ApiError | null; beside
   );
 }
 
-/** With a capital and a full stop. */
+/** With a capital, unless it begins with a command, and a full stop. */
 export function sentence(text: string): string {
-  const capital = text.slice(0, 1).toUpperCase() + text.slice(1);
+  const capital = /^tidemark\b/.test(text) ? text : text.slice(0, 1).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }
