@@ -256,6 +256,6 @@ suite("the index of each segment", () => {
       isKept(parseSegmentName(name, branch.segmentSize).start),
     );
     assert.deepEqual(left.toSorted(), expected.toSorted());
-    assert.ok(left.length < branch.indexes.size || left.length === expected.length);
+    assert.ok(left.length < branch.indexes.size, "the segment before the backup goes");
   });
 });
